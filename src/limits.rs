@@ -1,0 +1,64 @@
+//! Every bound of the program. A name is `NOUN_UNIT_MAX`; its comment says where the number comes from, what the
+//! peer sees when it is passed, and who holds the memory. The worst case is a sum at the end of this file.
+
+/// SMTP command line with CRLF, octets. RFC 5321 section 4.5.3.1.4 asks for 512 plus what extensions add (SMTPUTF8,
+/// DSN); 500 5.5.6 and the rest of the line is skipped. Held in the connection's in-buffer.
+pub const SMTP_LINE_BYTES_MAX: usize = 2048;
+/// SMTP line while AUTH runs. RFC 4954 section 4 asks for 12,288 octets.
+pub const SMTP_AUTH_LINE_BYTES_MAX: usize = 12_288;
+/// Recipients in one transaction. RFC 5321 section 4.5.3.1.8 minimum; above it 452 4.5.3.
+pub const RECIPIENTS_MAX: usize = 100;
+/// Received headers before a message is taken for a loop (RFC 5321 section 6.3); 554 5.4.6.
+pub const RECEIVED_HEADERS_MAX: usize = 50;
+/// Commands answered 5xx (or IMAP BAD) before the connection is closed with 421 (BYE).
+pub const BAD_COMMANDS_MAX: u32 = 10;
+/// Size of one message as received, octets; the default of the configured limit. 552 5.3.4, NO [LIMIT].
+pub const MESSAGE_BYTES_MAX: u64 = 50 * 1024 * 1024;
+/// Header block of one message, octets: the only part ever held as one slice. 554 5.6.0.
+pub const HEADER_BLOCK_BYTES_MAX: usize = 128 * 1024;
+/// A message up to this size stays in one buffer of the body pool and goes into the log; a larger one is a file.
+pub const LARGE_MESSAGE_BYTES: usize = 128 * 1024;
+/// Buffers of LARGE_MESSAGE_BYTES in the body pool. A transaction waits for one at DATA; then 452 4.3.1.
+pub const BODY_BUFFERS_MAX: usize = 64;
+
+/// Local part, octets (RFC 5321 section 4.5.3.1.1).
+pub const LOCAL_PART_BYTES_MAX: usize = 64;
+/// Domain, octets in A-label form (RFC 5321 section 4.5.3.1.2).
+pub const DOMAIN_BYTES_MAX: usize = 255;
+
+/// IMAP command without its literals, octets. RFC 7162 section 4 asks for 8,192 at least; NO/BAD [TOOBIG].
+pub const IMAP_COMMAND_BYTES_MAX: usize = 64 * 1024;
+/// IMAP tag, octets.
+pub const IMAP_TAG_BYTES_MAX: usize = 64;
+/// Mailbox name in UTF-8, octets.
+pub const MAILBOX_NAME_BYTES_MAX: usize = 512;
+/// Levels of hierarchy in a mailbox name.
+pub const MAILBOX_DEPTH_MAX: usize = 16;
+/// Mailboxes of one account; NO [LIMIT].
+pub const MAILBOXES_MAX: usize = 2_000;
+/// Keywords of one account (they are bits 8..64 of `Flags`); NO [LIMIT].
+pub const KEYWORDS_MAX: usize = 56;
+/// One keyword, octets.
+pub const KEYWORD_BYTES_MAX: usize = 64;
+/// Messages in one mailbox; NO [LIMIT], and 452 4.2.2 in a delivery.
+pub const MAILBOX_MESSAGES_MAX: u32 = 4_000_000;
+
+/// MIME parts that are described; what follows belongs to the last one.
+pub const MIME_PARTS_MAX: usize = 1_000;
+/// Nesting of multiparts and messages; deeper ones are leaves.
+pub const MIME_DEPTH_MAX: usize = 32;
+/// Header fields of one part that are looked at.
+pub const MIME_FIELDS_MAX: usize = 1_000;
+
+/// One log segment, octets.
+pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+/// Alignment of batches: a block that holds an acknowledged record is never rewritten.
+pub const BLOCK_BYTES: u64 = 4096;
+/// Content is checksummed in chunks of this size, each read verifies the chunks that it touches.
+pub const CHUNK_BYTES: usize = 32 * 1024;
+/// Changes that share one flush.
+pub const BATCH_CHANGES_MAX: usize = 64;
+/// Octets of records in one batch.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Below this much free space new mail is refused (452, NO [OVERQUOTA]); only what frees space may use it.
+pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;

@@ -1,0 +1,1 @@
+//! Listening: a permit first, then accept.

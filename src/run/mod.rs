@@ -1,0 +1,3 @@
+//! Wiring: one file per long-lived job, straight-line async code. Clocks, randomness and tasks live here.
+
+pub mod lanes;

@@ -1,0 +1,68 @@
+//! The only room that touches the disk. One log is the truth (design section 4).
+//!
+//! Everything here is synchronous: `run/lanes.rs` owns the threads. One [`Writer`] takes what all sessions have
+//! ready, writes it as one batch, flushes once and answers all of them; any number of [`Reader`]s look at the index
+//! and read ranges of the log.
+
+pub mod change;
+pub mod disk;
+pub mod ids;
+pub mod reader;
+pub mod record;
+pub mod row;
+pub mod spill;
+pub mod state;
+pub mod writer;
+
+pub use change::{Change, Done, Refused};
+pub use ids::{AccountId, EmailId, Lsn, MailboxId, ModSeq, QueueId, ThreadId};
+pub use reader::Reader;
+pub use writer::Writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How a store is opened.
+pub struct Options {
+    /// The data directory; made when missing.
+    pub dir: PathBuf,
+    /// The disk under the log and the large messages (SQLite's files are beside it on the real one).
+    pub disk: Arc<dyn disk::Disk>,
+    /// Free space below which new mail is refused, octets.
+    pub reserve_bytes: u64,
+    /// The clock at open, milliseconds since 1970.
+    pub now_millis: i64,
+    /// Random bytes for ids; the same door that tests seed.
+    pub random: fn(&mut [u8]),
+}
+
+/// Why a store cannot be opened or went on strike. The text says what happened, what it means and what to do.
+#[derive(Debug)]
+pub struct StoreError(pub String);
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for StoreError {}
+
+/// What writer, readers and watchers share: cheap to ask from any thread.
+pub struct Shared {}
+
+impl Shared {
+    /// The highest LSN whose effect every new read of a [`Reader`] sees.
+    pub fn visible_lsn(&self) -> Lsn {
+        todo!()
+    }
+    /// A reader of its own SQLite connection (1 MiB cache) over this store.
+    pub fn reader(self: &Arc<Self>) -> Result<Reader, StoreError> {
+        todo!()
+    }
+}
+
+/// Opens (or makes) the store, replays what the index has not seen, and takes the lock of the data directory.
+/// A lock held by another process, an unknown version or record kind is an error that names it.
+pub fn open(_options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
+    todo!()
+}

@@ -1,0 +1,1 @@
+//! What the log holds: the kinds of record and their encoding.

@@ -1,0 +1,10 @@
+//! Pure grammar: bytes <-> values. Sees only `limits`. Never reads a clock, a file or a socket; never logs; never
+//! panics on any input; holds nothing larger than its bound.
+
+pub mod address;
+pub mod header;
+pub mod imap;
+pub mod line;
+pub mod mime;
+pub mod sasl;
+pub mod smtp;

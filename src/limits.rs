@@ -62,3 +62,15 @@ pub const BATCH_CHANGES_MAX: usize = 64;
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Below this much free space new mail is refused (452, NO [OVERQUOTA]); only what frees space may use it.
 pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+// ---- run: lanes
+
+/// Threads that read the index and the log.
+pub const READER_LANES: usize = 2;
+/// Changes waiting for the writer; a session waits for a place (its own deadline bounds that). Each holds at most
+/// one body buffer of the pool.
+pub const WRITE_JOBS_WAITING_MAX: usize = 256;
+/// Jobs waiting for a reader lane; a session waits for a place.
+pub const READ_JOBS_WAITING_MAX: usize = 512;
+/// Stack of a lane's thread, octets (touched pages only count).
+pub const LANE_STACK_BYTES: usize = 512 * 1024;

@@ -1,3 +1,4 @@
 //! Wiring: one file per long-lived job, straight-line async code. Clocks, randomness and tasks live here.
 
 pub mod lanes;
+pub mod notify;

@@ -2,3 +2,4 @@
 
 pub mod lanes;
 pub mod notify;
+pub mod server;

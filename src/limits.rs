@@ -21,10 +21,13 @@ pub const LARGE_MESSAGE_BYTES: usize = 128 * 1024;
 /// Buffers of LARGE_MESSAGE_BYTES in the body pool. A transaction waits for one at DATA; then 452 4.3.1.
 pub const BODY_BUFFERS_MAX: usize = 64;
 
-/// Local part, octets (RFC 5321 section 4.5.3.1.1).
-pub const LOCAL_PART_BYTES_MAX: usize = 64;
+/// Local part without its quotes, octets. RFC 5321 section 4.5.3.1.1 promises only 64, but generated bounce addresses
+/// of large senders are longer and must be able to write to us; 553 5.1.7 or 5.1.3.
+pub const LOCAL_PART_BYTES_MAX: usize = 128;
 /// Domain, octets in A-label form (RFC 5321 section 4.5.3.1.2).
 pub const DOMAIN_BYTES_MAX: usize = 255;
+/// One label of a domain, octets (RFC 1035 section 2.3.4).
+pub const DOMAIN_LABEL_BYTES_MAX: usize = 63;
 
 /// IMAP command without its literals, octets. RFC 7162 section 4 asks for 8,192 at least; NO/BAD [TOOBIG].
 pub const IMAP_COMMAND_BYTES_MAX: usize = 64 * 1024;

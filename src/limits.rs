@@ -77,3 +77,27 @@ pub const WRITE_JOBS_WAITING_MAX: usize = 256;
 pub const READ_JOBS_WAITING_MAX: usize = 512;
 /// Stack of a lane's thread, octets (touched pages only count).
 pub const LANE_STACK_BYTES: usize = 512 * 1024;
+
+// ---- net ----
+
+/// In-buffer and out-buffer of a connection, octets each; borrowed while bytes are in them. Must hold the longest
+/// line a session waits for as a whole (SMTP_AUTH_LINE_BYTES_MAX) and one TLS record.
+pub const CONN_BUFFER_BYTES: usize = 16 * 1024;
+/// Such buffers kept for reuse when no connection holds them.
+pub const CONN_BUFFERS_SPARE_MAX: usize = 16;
+/// Longest wait for the peer's end after our last reply.
+pub const CONN_LINGER_MILLIS_MAX: u64 = 2_000;
+/// Octets read and dropped in that time.
+pub const CONN_LINGER_BYTES_MAX: usize = 64 * 1024;
+/// Octets of TLS that bring no data before the connection is ended: a whole record (16,384 + 2,048 + 5) and rustls'
+/// read size of 4,096. Held by the TLS session; without this rustls would join handshake messages up to 64 KiB.
+pub const TLS_QUIET_BYTES_MAX: usize = 24 * 1024;
+/// Encrypted octets that wait for the peer to read, per TLS session.
+pub const TLS_SEND_BYTES_MAX: usize = 16 * 1024;
+/// Tickets sent after a TLS 1.3 handshake: one for each of two next connections (RFC 8446 section C.4).
+pub const TLS_TICKETS: usize = 2;
+/// Certificates (chain and key) that are configured at once.
+pub const CERTIFICATES_MAX: usize = 256;
+
+const _: () = assert!(CONN_BUFFER_BYTES >= SMTP_AUTH_LINE_BYTES_MAX);
+const _: () = assert!(TLS_QUIET_BYTES_MAX >= 16_384 + 2_048 + 5 + 4_096);

@@ -1,11 +1,33 @@
-//! One connection: a fixed in-buffer, a bounded out-buffer, a deadline on every wait, plain or TLS.
+//! One connection: a bounded in-buffer and out-buffer, a deadline on every wait, plain or TLS.
+//!
+//! Both buffers are borrowed only while bytes are in them (see `buffer.rs`): a client in IDLE costs its socket, its
+//! TLS session and its task. Nothing here knows a protocol; `fill`, `input`, `consume` and `send` are all of it.
 
+use super::buffer::Buffer;
+use super::meter::Meter;
+use super::tls::Acceptor;
+use crate::limits::{CONN_BUFFER_BYTES, CONN_LINGER_BYTES_MAX, CONN_LINGER_MILLIS_MAX};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 
 /// A client's connection. Dropping it closes it.
-pub struct Conn {}
+pub struct Conn {
+    stream: Stream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    tls: Option<Box<TlsInfo>>,
+    input: Window,
+    output: Window,
+}
 
 /// What TLS agreed on, for Received (RFC 8314 section 4.1) and the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,54 +36,302 @@ pub struct TlsInfo {
     pub version: &'static str,
     /// `TLS_AES_128_GCM_SHA256`
     pub cipher: &'static str,
-    /// SNI as sent.
+    /// SNI as sent, in lower case.
     pub server_name: Option<Box<str>>,
 }
 
+/// Bytes `start..end` of a buffer that exists only while there are some.
+#[derive(Default)]
+struct Window {
+    buffer: Option<Buffer>,
+    start: usize,
+    end: usize,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<Meter>>),
+    /// A handshake that failed or was cancelled took the socket with it.
+    Gone,
+}
+
 impl Conn {
-    /// The client's address.
+    /// A connection over an accepted (or, in tests, any connected) socket, in plain text.
+    pub fn new(socket: TcpStream) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        // A client that vanished without a FIN is found out within 4 minutes even while nobody writes to it.
+        setsockopt(&socket, sockopt::KeepAlive, &true)?;
+        setsockopt(&socket, sockopt::TcpKeepIdle, &120)?;
+        setsockopt(&socket, sockopt::TcpKeepInterval, &30)?;
+        setsockopt(&socket, sockopt::TcpKeepCount, &4)?;
+        Ok(Conn {
+            peer: unmapped(socket.peer_addr()?),
+            local: unmapped(socket.local_addr()?),
+            stream: Stream::Plain(socket),
+            tls: None,
+            input: Window::default(),
+            output: Window::default(),
+        })
+    }
+
+    /// The client's address (an IPv4 one is never in its IPv6-mapped form).
     pub fn peer(&self) -> SocketAddr {
-        todo!()
+        self.peer
     }
     /// Ours.
     pub fn local(&self) -> SocketAddr {
-        todo!()
+        self.local
     }
     /// None while in plain text.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        todo!()
+        self.tls.as_deref()
     }
-    /// Octets that have come in and are not consumed yet.
+    /// Octets that have come in and are not consumed yet; at most `CONN_BUFFER_BYTES`.
     pub fn input(&self) -> &[u8] {
-        todo!()
+        self.input.bytes()
     }
-    /// Marks the first `bytes` of the input as done.
-    pub fn consume(&mut self, _bytes: usize) {
-        todo!()
+    /// Marks the first `bytes` of the input as done (more than there are: all of them).
+    pub fn consume(&mut self, bytes: usize) {
+        self.input.consume(bytes);
     }
+
     /// Waits for more input (at most `within`); 0 at the end of the stream; `WouldBlock` is never seen; a full
     /// buffer is an error of kind `StorageFull`, a passed deadline of kind `TimedOut`. Cancel-safe.
-    pub async fn fill(&mut self, _within: Duration) -> io::Result<usize> {
-        todo!()
+    /// A peer that ends TLS without close_notify is an error of kind `UnexpectedEof`.
+    pub async fn fill(&mut self, within: Duration) -> io::Result<usize> {
+        if self.input.bytes().len() >= CONN_BUFFER_BYTES {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "the input buffer is full",
+            ));
+        }
+        let (stream, input) = (&mut self.stream, &mut self.input);
+        let read = poll_fn(|cx| poll_fill(stream, input, cx));
+        timeout(within, read).await.map_err(|_| timed_out())?
     }
-    /// Puts bytes into the out-buffer, writing (with the deadline) whenever it is full.
-    pub async fn send(&mut self, _bytes: &[u8], _within: Duration) -> io::Result<()> {
-        todo!()
+
+    /// Puts bytes into the out-buffer, writing whenever it is full. Each buffer full must be taken by the peer
+    /// within the deadline (kind `TimedOut` otherwise). After an error or a cancelled call part of the bytes may
+    /// have left: only `close` makes sense then.
+    pub async fn send(&mut self, mut bytes: &[u8], within: Duration) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let taken = self.output.push(bytes);
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if !bytes.is_empty() {
+                self.write_out(within).await?;
+            }
+        }
+        Ok(())
     }
-    /// Writes out what `send` has gathered.
-    pub async fn flush(&mut self, _within: Duration) -> io::Result<()> {
-        todo!()
+
+    /// Writes out what `send` has gathered; its buffer is released.
+    pub async fn flush(&mut self, within: Duration) -> io::Result<()> {
+        self.write_out(within).await
     }
-    /// STARTTLS: plain text that came in behind the command is dropped first; handshake within the deadline.
-    pub async fn start_tls(
-        &mut self,
-        _tls: &super::tls::Acceptor,
-        _within: Duration,
-    ) -> io::Result<()> {
-        todo!()
+
+    /// TLS from here on: after STARTTLS, or at once on the ports that start with it. Plain text that came in behind
+    /// the command is dropped first (RFC 3207 section 6); what `send` gathered is written before. The handshake must
+    /// end within the deadline. After an error the connection is gone; every later call fails.
+    pub async fn start_tls(&mut self, tls: &Acceptor, within: Duration) -> io::Result<()> {
+        self.write_out(within).await?;
+        self.input.clear();
+        let Stream::Plain(socket) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(gone());
+        };
+        // Boxed: the handshake's state would otherwise be in every session's task for its whole life.
+        let handshake = Box::pin(tls.handshake(Meter::new(socket)));
+        let mut stream = timeout(within, handshake)
+            .await
+            .map_err(|_| timed_out())??;
+        stream.get_mut().0.progress();
+        self.tls = Some(Box::new(TlsInfo::of(&stream)));
+        self.stream = Stream::Tls(Box::new(stream));
+        Ok(())
     }
-    /// Sends what is left, then TLS close_notify and FIN; never waits long.
-    pub async fn close(self) {
-        todo!()
+
+    /// Sends what is left, then TLS close_notify and FIN, and waits briefly for the peer's end, because closing over
+    /// unread input would send a reset and the peer might lose our last reply. Never waits longer than
+    /// `CONN_LINGER_MILLIS_MAX`.
+    pub async fn close(mut self) {
+        let linger = Duration::from_millis(CONN_LINGER_MILLIS_MAX);
+        // Nobody is left to be told of an error here.
+        let _ = timeout(linger, async {
+            self.write_out(linger).await?;
+            self.input.clear();
+            match &mut self.stream {
+                Stream::Plain(socket) => {
+                    socket.shutdown().await?;
+                    drain(socket).await
+                }
+                Stream::Tls(stream) => {
+                    stream.shutdown().await?;
+                    drain(&mut stream.get_mut().0.socket).await
+                }
+                Stream::Gone => Ok(()),
+            }
+        })
+        .await;
+    }
+
+    /// Writes the out-buffer and flushes it to the socket, within one deadline.
+    async fn write_out(&mut self, within: Duration) -> io::Result<()> {
+        if self.output.bytes().is_empty() {
+            return Ok(());
+        }
+        let (stream, output) = (&mut self.stream, &mut self.output);
+        let write = poll_fn(|cx| {
+            while !output.bytes().is_empty() {
+                let written = ready!(stream.poll_write(cx, output.bytes()))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                output.consume(written);
+            }
+            stream.poll_flush(cx)
+        });
+        timeout(within, write).await.map_err(|_| timed_out())??;
+        output.clear();
+        Ok(())
     }
 }
+
+/// One read into the window. Its buffer exists while it holds bytes or while a read is tried, not while waiting.
+fn poll_fill(
+    stream: &mut Stream,
+    input: &mut Window,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut space = ReadBuf::new(input.space());
+    let outcome = stream.poll_read(cx, &mut space);
+    let read = space.filled().len();
+    input.end += read;
+    if input.bytes().is_empty() {
+        input.clear();
+    }
+    ready!(outcome)?;
+    if read > 0
+        && let Stream::Tls(stream) = stream
+    {
+        stream.get_mut().0.progress();
+    }
+    Poll::Ready(Ok(read))
+}
+
+/// Reads and drops what the peer still sends, up to a bound.
+async fn drain(socket: &mut TcpStream) -> io::Result<()> {
+    let mut scrap = [0; 512];
+    let mut left = CONN_LINGER_BYTES_MAX;
+    while left > 0 {
+        match socket.read(&mut scrap).await? {
+            0 => break,
+            read => left = left.saturating_sub(read),
+        }
+    }
+    Ok(())
+}
+
+impl Window {
+    fn bytes(&self) -> &[u8] {
+        let whole = self.buffer.as_deref().unwrap_or_default();
+        whole.get(self.start..self.end).unwrap_or_default()
+    }
+    fn consume(&mut self, bytes: usize) {
+        self.start = self.end.min(self.start.saturating_add(bytes));
+        if self.start == self.end {
+            // The buffer itself stays until the next wait: a busy connection needs it again at once.
+            (self.start, self.end) = (0, 0);
+        }
+    }
+    fn clear(&mut self) {
+        *self = Window::default();
+    }
+    /// Room behind the bytes; they move to the front when the end is reached.
+    fn space(&mut self) -> &mut [u8] {
+        let buffer = self.buffer.get_or_insert_with(Buffer::take);
+        if self.end == buffer.len() && self.start > 0 {
+            buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        buffer.get_mut(self.end..).unwrap_or_default()
+    }
+    /// Appends as much as fits; says how much that was.
+    fn push(&mut self, bytes: &[u8]) -> usize {
+        let space = self.space();
+        let taken = space.len().min(bytes.len());
+        if let (Some(to), Some(from)) = (space.get_mut(..taken), bytes.get(..taken)) {
+            to.copy_from_slice(from);
+        }
+        self.end += taken;
+        taken
+    }
+}
+
+impl Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Plain(socket) => Pin::new(socket).poll_read(cx, to),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, to),
+            Stream::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+    fn poll_write(&mut self, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(socket) => Pin::new(socket).poll_write(cx, from),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, from),
+            Stream::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+}
+
+impl TlsInfo {
+    fn of(stream: &TlsStream<Meter>) -> Self {
+        let session = stream.get_ref().1;
+        let version = match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "TLS1.2",
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLS1.3",
+            _ => "TLS",
+        };
+        let cipher = session
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or("unknown");
+        TlsInfo {
+            version,
+            // rustls writes TLS13_AES_128_GCM_SHA256 where the registry says TLS_AES_128_GCM_SHA256.
+            cipher: match cipher {
+                "TLS13_AES_128_GCM_SHA256" => "TLS_AES_128_GCM_SHA256",
+                "TLS13_AES_256_GCM_SHA384" => "TLS_AES_256_GCM_SHA384",
+                "TLS13_CHACHA20_POLY1305_SHA256" => "TLS_CHACHA20_POLY1305_SHA256",
+                other => other,
+            },
+            server_name: session.server_name().map(Into::into),
+        }
+    }
+}
+
+/// `::ffff:192.0.2.1` as the IPv4 address that it is.
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the peer was too slow")
+}
+
+fn gone() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotConnected,
+        "the connection ended in its TLS handshake",
+    )
+}
+
+#[cfg(test)]
+#[path = "conn_tests.rs"]
+mod tests;

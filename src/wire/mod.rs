@@ -2,6 +2,7 @@
 //! panics on any input; holds nothing larger than its bound.
 
 pub mod address;
+pub mod certificate;
 pub mod header;
 pub mod imap;
 pub mod line;

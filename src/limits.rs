@@ -63,6 +63,20 @@ pub const CHUNK_BYTES: usize = 32 * 1024;
 pub const BATCH_CHANGES_MAX: usize = 64;
 /// Octets of records in one batch.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Records in one batch; the writer makes at most a few per change, snapshots and relocations go in batches of theirs.
+pub const BATCH_RECORDS_MAX: usize = 512;
+/// The variable part of one record, octets: UID sets of the largest mailbox fit. `AppendError::TooLarge` above it.
+pub const RECORD_META_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Chunks of one content (256 MiB): the largest message size that can be configured.
+pub const CONTENT_CHUNKS_MAX: usize = 8192;
+/// Messages in one COPY or MOVE: its record holds a row of about 40 octets for each. NO [LIMIT].
+pub const COPY_MESSAGES_MAX: usize = 100_000;
+/// Rows in one part of a snapshot.
+pub const SNAPSHOT_ROWS_MAX: usize = 16_384;
+/// Recipients, prefixes and the like of one record; RECIPIENTS_MAX after aliases were followed stays below it.
+pub const RECORD_LIST_MAX: usize = 65_535;
+/// Segment files held open for random reads; the least recently used is closed.
+pub const SEGMENT_FILES_MAX: usize = 16;
 /// Below this much free space new mail is refused (452, NO [OVERQUOTA]); only what frees space may use it.
 pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 

@@ -1,0 +1,1 @@
+//! The fixed head of a record on disk.

@@ -29,6 +29,20 @@ pub const DOMAIN_BYTES_MAX: usize = 255;
 /// One label of a domain, octets (RFC 1035 section 2.3.4).
 pub const DOMAIN_LABEL_BYTES_MAX: usize = 63;
 
+/// Targets of one alias, and of what it expands to through others: each is one local copy or queue recipient of a
+/// message. `alias add` refuses more.
+pub const ALIAS_TARGETS_MAX: usize = 32;
+/// Aliases that lead to aliases; `alias add` refuses a longer chain (and every loop).
+pub const ALIAS_DEPTH_MAX: usize = 8;
+/// Aliases that may lead to one alias, however indirectly: each is looked at again when it changes.
+pub const ALIAS_REFERRERS_MAX: usize = 1_000;
+/// Domains of the box; `domain add` refuses more. On disk.
+pub const DOMAINS_MAX: u64 = 1_000;
+/// Accounts of the box; `account add` refuses more. On disk.
+pub const ACCOUNTS_MAX: u64 = 10_000;
+/// Aliases, catch-alls and reject-listed addresses together; `alias add` refuses more. On disk.
+pub const ALIASES_MAX: u64 = 100_000;
+
 /// IMAP command without its literals, octets. RFC 7162 section 4 asks for 8,192 at least; NO/BAD [TOOBIG].
 pub const IMAP_COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// IMAP tag, octets.

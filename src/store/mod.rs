@@ -7,6 +7,7 @@
 pub mod change;
 pub mod disk;
 pub mod ids;
+pub mod learned;
 pub mod log;
 pub mod reader;
 pub mod record;

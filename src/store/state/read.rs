@@ -2,9 +2,7 @@
 
 use super::resolve::{self, name_of, parsed, written};
 use super::schema::{self, KIND_ACCOUNT, KIND_REJECT};
-use super::{
-    AccountRow, AliasRow, Credential, DomainRow, Resolution, StoreError, Target, Trouble,
-};
+use super::{AccountRow, AliasRow, Credential, DomainRow, Resolution, StoreError, Target, Trouble};
 use crate::store::ids::AccountId;
 use crate::wire::address::{Address, Domain};
 use rusqlite::{Connection, OptionalExtension};
@@ -109,9 +107,15 @@ impl StateReader {
 
     /// Removed accounts whose mail is still there: a crash came between.
     pub fn removals(&mut self) -> Result<Vec<AccountId>, StoreError> {
-        let ids = self.db.prepare_cached("SELECT account FROM removals").and_then(|mut s| {
-            s.query_map((), |row| Ok(AccountId(row.get::<_, i64>(0)?.unsigned_abs())))?.collect()
-        });
+        let ids = self
+            .db
+            .prepare_cached("SELECT account FROM removals")
+            .and_then(|mut s| {
+                s.query_map((), |row| {
+                    Ok(AccountId(row.get::<_, i64>(0)?.unsigned_abs()))
+                })?
+                .collect()
+            });
         Ok(ids.map_err(Trouble::from)?)
     }
 

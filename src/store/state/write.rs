@@ -28,6 +28,13 @@ impl StateWriter {
         self.transact(change).map_err(|trouble| trouble.0)
     }
 
+    #[cfg(test)]
+    pub(super) fn synchronous(&self) -> i64 {
+        self.db
+            .pragma_query_value(None, "synchronous", |row| row.get(0))
+            .expect("the pragma exists")
+    }
+
     fn transact(&mut self, change: StateChange) -> Result<StateDone, Trouble> {
         let tx = self.db.transaction()?;
         let done = dispatch(&tx, change)?;
@@ -132,9 +139,7 @@ fn mirrored(tx: &Transaction<'_>, of: &Domain) -> Result<i64, Trouble> {
         )),
         Some(ids) if ids.id != ids.home => {
             let home = domain_name(tx, ids.home)?;
-            refuse(format!(
-                "{of} mirrors {home} itself: mirror {home} instead"
-            ))
+            refuse(format!("{of} mirrors {home} itself: mirror {home} instead"))
         }
         Some(ids) => Ok(ids.id),
     }
@@ -198,9 +203,7 @@ fn account_add(
 ) -> Result<StateDone, Trouble> {
     let ids = home_of(tx, name)?;
     if name.local() == CATCH_ALL {
-        return refuse(
-            "`*` stands for the catch-all: use `pillarbox alias add '*@domain' TARGET`",
-        );
+        return refuse("`*` stands for the catch-all: use `pillarbox alias add '*@domain' TARGET`");
     }
     free_address(tx, ids, name)?;
     if count(tx, "SELECT count(*) FROM accounts")? >= ACCOUNTS_MAX {
@@ -307,7 +310,9 @@ fn account_named(tx: &Transaction<'_>, name: &Address) -> Result<i64, Trouble> {
     let ids = home_of_any(tx, name)?;
     match resolve::exact(tx, ids.home, name.local())? {
         Some(row) if row.kind == KIND_ACCOUNT => Ok(row.account.unwrap_or_default()),
-        Some(row) if row.kind == KIND_ALIAS => refuse(format!("{name} is an alias, not an account")),
+        Some(row) if row.kind == KIND_ALIAS => {
+            refuse(format!("{name} is an alias, not an account"))
+        }
         _ => refuse(format!(
             "there is no account {name}; `pillarbox account list` shows them"
         )),
@@ -421,7 +426,9 @@ pub(super) fn names(
 }
 
 fn domain_name(tx: &Transaction<'_>, id: i64) -> Result<String, Trouble> {
-    Ok(tx.query_row("SELECT name FROM domains WHERE id = ?1", [id], |row| {
-        row.get(0)
-    })?)
+    Ok(
+        tx.query_row("SELECT name FROM domains WHERE id = ?1", [id], |row| {
+            row.get(0)
+        })?,
+    )
 }

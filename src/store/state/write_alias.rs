@@ -29,7 +29,9 @@ pub(super) fn add(
     let mut notes = Vec::new();
     let row = match resolve::exact(tx, ids.home, alias.local())? {
         Some(row) if row.kind == KIND_ALIAS => {
-            notes.push(format!("{alias} was an alias already: it has more targets now"));
+            notes.push(format!(
+                "{alias} was an alias already: it has more targets now"
+            ));
             row
         }
         _ => {
@@ -126,7 +128,9 @@ pub(super) fn reject(tx: &Transaction<'_>, address: &Address) -> Result<StateDon
         );
     }
     if address.local().eq_ignore_ascii_case(ROLES[0]) {
-        return refuse("postmaster must be reachable (RFC 5321 section 4.5.1): it cannot be refused");
+        return refuse(
+            "postmaster must be reachable (RFC 5321 section 4.5.1): it cannot be refused",
+        );
     }
     free_address(tx, ids, address)?;
     room(tx)?;
@@ -226,9 +230,9 @@ fn locate(tx: &Transaction<'_>, target: &Address) -> Result<Columns, Trouble> {
         return refuse(format!("{target} is no address that mail could go to"));
     }
     match resolve::named(tx, ids.home, target.local(), TARGET_SEPARATOR)? {
-        Some((row, _)) if row.kind == KIND_REJECT => {
-            refuse(format!("{target} is reject-listed: no alias may lead to it"))
-        }
+        Some((row, _)) if row.kind == KIND_REJECT => refuse(format!(
+            "{target} is reject-listed: no alias may lead to it"
+        )),
         Some((row, detail)) => Ok((Some(row.id), detail, None)),
         None => refuse(format!(
             "{target} is neither an account nor an alias of this box: \

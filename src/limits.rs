@@ -22,7 +22,7 @@ pub const LARGE_MESSAGE_BYTES: usize = 128 * 1024;
 pub const BODY_BUFFERS_MAX: usize = 64;
 
 /// Local part without its quotes, octets. RFC 5321 section 4.5.3.1.1 promises only 64, but generated bounce addresses
-/// of large senders are longer and must be able to write to us; 553 5.1.7 or 5.1.3.
+/// of large senders are longer and must be able to write to us; 501 5.1.7 or 501 5.1.3.
 pub const LOCAL_PART_BYTES_MAX: usize = 128;
 /// Domain, octets in A-label form (RFC 5321 section 4.5.3.1.2).
 pub const DOMAIN_BYTES_MAX: usize = 255;
@@ -42,6 +42,11 @@ pub const DOMAINS_MAX: u64 = 1_000;
 pub const ACCOUNTS_MAX: u64 = 10_000;
 /// Aliases, catch-alls and reject-listed addresses together; `alias add` refuses more. On disk.
 pub const ALIASES_MAX: u64 = 100_000;
+
+/// ENVID of MAIL, octets of xtext (RFC 3461 section 4.4); 501 5.5.4.
+pub const ENVID_BYTES_MAX: usize = 100;
+/// ORCPT of RCPT, octets (RFC 3461 section 4.2); 501 5.5.4.
+pub const ORCPT_BYTES_MAX: usize = 500;
 
 /// IMAP command without its literals, octets. RFC 7162 section 4 asks for 8,192 at least; NO/BAD [TOOBIG].
 pub const IMAP_COMMAND_BYTES_MAX: usize = 64 * 1024;

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod certificate;
+pub mod dot;
 pub mod header;
 pub mod imap;
 pub mod line;

@@ -65,6 +65,29 @@ pub const KEYWORD_BYTES_MAX: usize = 64;
 /// Messages in one mailbox; NO [LIMIT], and 452 4.2.2 in a delivery.
 pub const MAILBOX_MESSAGES_MAX: u32 = 4_000_000;
 
+/// Octets of all small literals of one IMAP command (names, passwords, search strings); BAD [TOOBIG]. Held with the
+/// command in the session's command buffer while it runs.
+pub const IMAP_LITERALS_BYTES_MAX: usize = 64 * 1024;
+/// Octets of refused literals that are read and thrown away to keep the framing; beyond it BYE. Nothing is held.
+pub const IMAP_SKIPPED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Nesting of SEARCH keys; BAD. Stack of the parser and of the search.
+pub const SEARCH_DEPTH_MAX: usize = 32;
+/// Keys in one SEARCH; NO [LIMIT]. Held while the command runs.
+pub const SEARCH_KEYS_MAX: usize = 1_000;
+/// Patterns in one LIST; NO [LIMIT].
+pub const LIST_PATTERNS_MAX: usize = 32;
+/// Items in one FETCH; NO [LIMIT].
+pub const FETCH_ITEMS_MAX: usize = 64;
+/// Names in one HEADER.FIELDS; NO [LIMIT].
+pub const FETCH_FIELDS_MAX: usize = 200;
+/// Pairs in ID (RFC 2971 section 3.3); BAD.
+pub const ID_PAIRS_MAX: usize = 30;
+/// Octets that one slice of a FETCH response aims at; held by the session while it fetches (two of them: one is
+/// written out while a reader fills the other).
+pub const FETCH_SLICE_BYTES: usize = 64 * 1024;
+/// Ranges of UIDs in all sequence maps together (12 octets each, shared between sessions); NO [LIMIT] on SELECT.
+pub const SEQ_MAP_RANGES_MAX: usize = 500_000;
+
 /// MIME parts that are described; what follows belongs to the last one.
 pub const MIME_PARTS_MAX: usize = 1_000;
 /// Nesting of multiparts and messages; deeper ones are leaves.

@@ -178,6 +178,9 @@ pub fn matches(pattern: &str, name: &str) -> bool {
             carry = *into;
         }
         reached = next;
+        if !reached.contains(&true) {
+            return false;
+        }
     }
     reached.last().copied().unwrap_or(false)
 }

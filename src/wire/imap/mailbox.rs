@@ -73,9 +73,14 @@ impl Scan<'_> {
     pub fn list_mailbox(&mut self) -> Parsed<Box<str>> {
         let bytes = match self.peek() {
             Some(b'"' | b'{') => self.string()?,
-            _ => self
-                .take_while(|c| super::scan::is_astring_char(c) || matches!(c, b'%' | b'*'))
-                .into(),
+            _ => {
+                let plain = self
+                    .take_while(|c| super::scan::is_astring_char(c) || matches!(c, b'%' | b'*'));
+                if plain.is_empty() {
+                    return Err(Reject::Bad("mailbox pattern expected"));
+                }
+                plain.into()
+            }
         };
         let pattern = decoded(&bytes)?;
         if pattern.len() > MAILBOX_NAME_BYTES_MAX {

@@ -48,6 +48,36 @@ pub const ENVID_BYTES_MAX: usize = 100;
 /// ORCPT of RCPT, octets (RFC 3461 section 4.2); 501 5.5.4.
 pub const ORCPT_BYTES_MAX: usize = 500;
 
+/// argon2id memory, KiB: 7 MiB with five passes is OWASP's equal of 19 MiB with two. One block at a time, of the
+/// hashing lane, unmapped after `PASSWORD_MEMORY_IDLE_SECS`.
+pub const PASSWORD_MEMORY_KIB: u32 = 7 * 1024;
+/// argon2id passes.
+pub const PASSWORD_PASSES: u32 = 5;
+/// The block of memory is given back when nobody logged in for so long.
+pub const PASSWORD_MEMORY_IDLE_SECS: u64 = 10;
+/// A password, octets; a longer one is wrong. Held by the dialogue and one copy by the hashing lane, both wiped.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// Failed logins a minute, of one address (/32, /64) and for one account; then 454 4.7.0 and NO [UNAVAILABLE] without
+/// a look at the password.
+pub const LOGIN_FAILURES_MAX: usize = 5;
+/// The minute of `LOGIN_FAILURES_MAX`.
+pub const LOGIN_FAILURES_SECS: u64 = 60;
+/// Addresses (accounts, unknown names: a table each) whose failures are counted one by one, 64 octets each. What
+/// comes on top shares `LOGIN_FAILURE_OVERFLOW_ROWS` rows: nothing that counts is ever evicted.
+pub const LOGIN_FAILURE_ROWS_MAX: usize = 2048;
+/// Rows shared by what does not fit into `LOGIN_FAILURE_ROWS_MAX`.
+pub const LOGIN_FAILURE_OVERFLOW_ROWS: usize = 64;
+/// Addresses with a password being checked or waiting for it, one each; then 454 4.7.0 and NO [UNAVAILABLE]. At 30 to
+/// 150 ms a hash the last one waits two seconds.
+pub const LOGIN_WAITING_MAX: usize = 16;
+/// Logins of one address behind the one that is being checked. The connections hold them; a household that comes
+/// back after a restart is not refused.
+pub const LOGIN_WAITING_PER_ADDRESS_MAX: usize = 256;
+/// Verified logins that are remembered, 64 octets each; the oldest goes, which costs its owner one hash.
+pub const LOGIN_REMEMBERED_MAX: usize = 256;
+/// For how long.
+pub const LOGIN_REMEMBERED_SECS: u64 = 600;
+
 /// IMAP command without its literals, octets. RFC 7162 section 4 asks for 8,192 at least; NO/BAD [TOOBIG].
 pub const IMAP_COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// IMAP tag, octets.

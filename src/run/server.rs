@@ -1,6 +1,7 @@
 //! What every session of the process shares: configuration, lanes, TLS, and the wish to stop.
 
 use super::lanes::Lanes;
+use super::login::Login;
 use crate::config::Config;
 use crate::net::tls::Acceptor;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +13,8 @@ pub struct Server {
     config: RwLock<Arc<Config>>,
     /// Doors to the disk.
     pub lanes: Lanes,
+    /// Checks passwords.
+    pub login: Login,
     /// TLS with the certificates in force.
     pub tls: Acceptor,
     /// True from the moment that the server wants to stop: sessions end at their next safe point (421, BYE).
@@ -23,6 +26,7 @@ impl Server {
     pub fn new(config: Config, lanes: Lanes, tls: Acceptor) -> Arc<Server> {
         Arc::new(Server {
             config: RwLock::new(Arc::new(config)),
+            login: Login::new(lanes.clone()),
             lanes,
             tls,
             drain: watch::channel(false).0,

@@ -1,5 +1,9 @@
 //! Every bound of the program. A name is `NOUN_UNIT_MAX`; its comment says where the number comes from, what the
-//! peer sees when it is passed, and who holds the memory. The worst case is a sum at the end of this file.
+//! peer sees when it is passed, and who holds the memory. The worst case is
+//! a sum with one named term per holder, in `limits/memory.rs`.
+
+mod memory;
+pub use memory::{Connections, MemorySum, Term};
 
 /// SMTP command line with CRLF, octets. RFC 5321 section 4.5.3.1.4 asks for 512 plus what extensions add (SMTPUTF8,
 /// DSN); 500 5.5.6 and the rest of the line is skipped. Held in the connection's in-buffer.
@@ -178,8 +182,10 @@ pub const CONN_LINGER_BYTES_MAX: usize = 64 * 1024;
 /// Octets of TLS that bring no data before the connection is ended: a whole record (16,384 + 2,048 + 5) and rustls'
 /// read size of 4,096. Held by the TLS session; without this rustls would join handshake messages up to 64 KiB.
 pub const TLS_QUIET_BYTES_MAX: usize = 24 * 1024;
+/// Session state of one connection (its task), octets; a test of each session keeps it below.
+pub const SESSION_BYTES_MAX: usize = 8 * 1024;
 /// Encrypted octets that wait for the peer to read, per TLS session.
-pub const TLS_SEND_BYTES_MAX: usize = 16 * 1024;
+pub const TLS_SEND_BYTES_MAX: usize = 8 * 1024;
 /// Tickets sent after a TLS 1.3 handshake: one for each of two next connections (RFC 8446 section C.4).
 pub const TLS_TICKETS: usize = 2;
 /// Certificates (chain and key) that are configured at once.
@@ -187,3 +193,36 @@ pub const CERTIFICATES_MAX: usize = 256;
 
 const _: () = assert!(CONN_BUFFER_BYTES >= SMTP_AUTH_LINE_BYTES_MAX);
 const _: () = assert!(TLS_QUIET_BYTES_MAX >= 16_384 + 2_048 + 5 + 4_096);
+/// Clients that the kernel keeps waiting per listening socket.
+pub const LISTEN_BACKLOG: i32 = 128;
+/// Pause after an accept that failed for want of descriptors or memory.
+pub const ACCEPT_PAUSE_MILLIS: u64 = 250;
+/// One address (IPv6: /64) holds at most this fraction of a service's connections, so that no single peer can take
+/// all; 421 4.7.0, BYE. Loopback is exempt.
+pub const ADDRESS_SHARE_DIVISOR: usize = 4;
+
+// ---- config
+
+/// Connections to a service at once by default: other servers, people's programs sending, people's programs reading.
+pub const SMTP_CONNECTIONS_DEFAULT: usize = 50;
+/// See SMTP_CONNECTIONS_DEFAULT.
+pub const SUBMISSION_CONNECTIONS_DEFAULT: usize = 20;
+/// See SMTP_CONNECTIONS_DEFAULT.
+pub const IMAP_CONNECTIONS_DEFAULT: usize = 200;
+/// The most connections that a service can be configured for: each takes a descriptor.
+pub const CONNECTIONS_MAX: usize = 50_000;
+/// What the sum of `limits/memory.rs` may reach by default, octets; the server does not start above it.
+pub const MEMORY_BYTES_DEFAULT: u64 = 48 * 1024 * 1024;
+/// The largest message size that can be configured, octets: CONTENT_CHUNKS_MAX chunks.
+pub const MESSAGE_BYTES_CEILING: u64 = (CONTENT_CHUNKS_MAX * CHUNK_BYTES) as u64;
+/// Addresses that one service listens on.
+pub const LISTEN_SOCKETS_MAX: usize = 16;
+/// A certificate or key file, octets; a longer file is something else.
+pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 128 * 1024;
+
+// ---- run: log lines
+
+/// Lines a minute with the same key that a stranger can cause; the rest is counted and summed up in one line.
+pub const LOG_LINES_PER_MINUTE_MAX: u32 = 20;
+/// Keys whose lines are counted; each is a name in the source.
+pub const LOG_KEYS_MAX: usize = 64;

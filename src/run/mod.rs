@@ -1,8 +1,11 @@
 //! Wiring: one file per long-lived job, straight-line async code. Clocks, randomness and tasks live here.
 
 pub mod block_memory;
+pub mod certificates;
+pub mod journal;
 pub mod lanes;
 pub mod login;
 pub mod notify;
 pub mod password;
+pub mod privileges;
 pub mod server;

@@ -1,0 +1,52 @@
+//! The documented configuration. What it says is what holds without it: a test parses it and compares.
+
+/// The whole file, ready to be edited. Only `hostname` must be changed.
+pub fn text() -> String {
+    EXAMPLE.to_string()
+}
+
+const EXAMPLE: &str = r#"# Pillarbox. Every key is here with its default; only `hostname` must be set.
+# `pillarbox config check` explains every mistake. Relative paths begin at this file's directory.
+# After a change: systemctl reload pillarbox (listening addresses and limits need a restart).
+
+# The name under which the world reaches this box: a full name in the DNS that points here,
+# and to which the address of this machine points back (PTR). Mail domains are not set here
+# but with `pillarbox domain add`.
+hostname = "mail.example.org"
+
+# Where everything is kept. One directory, one server.
+data = "/var/lib/pillarbox"
+
+# Started as root, the server binds its ports and becomes this user. The systemd unit that
+# `pillarbox service print` prints starts it unprivileged at once and needs no such line.
+# user = "pillarbox"
+
+# Addresses per service. [] switches a service off. TLS: on `submissions` and `imaps` from the
+# first octet; on the others after STARTTLS, and nobody can log in before it.
+[listen]
+smtp = ["0.0.0.0:25", "[::]:25"]            # mail from other servers
+submissions = ["0.0.0.0:465", "[::]:465"]   # mail from your people
+submission = ["0.0.0.0:587", "[::]:587"]    # the same with STARTTLS
+imap = ["0.0.0.0:143", "[::]:143"]          # reading, with STARTTLS
+imaps = ["0.0.0.0:993", "[::]:993"]         # reading
+
+# Certificates, chosen by the name that a client asks for; the first one also serves clients
+# that ask for no name or another one. Changed files are noticed within a minute. Without any,
+# a self-signed certificate is made in the data directory: clients will warn.
+# [[certificate]]
+# chain = "/etc/letsencrypt/live/mail.example.org/fullchain.pem"
+# key = "/etc/letsencrypt/live/mail.example.org/privkey.pem"
+
+# Sizes are numbers of octets or texts like "50 MiB" (units of 1024).
+[limits]
+message_bytes_max = "50 MiB"        # one message; a larger one is refused with 552
+smtp_connections_max = 50           # at once, from other servers
+submission_connections_max = 20     # at once, from your people's programs
+imap_connections_max = 200          # at once; a phone holds 1 to 5, a desktop program up to 10
+memory_bytes_max = "48 MiB"         # the server does not start when the worst case of these limits is above this
+disk_reserve_bytes = "64 MiB"       # below this much free space new mail is refused with 452, for later
+quota_bytes = 0                     # mail of one account that has no quota of its own; 0 is unlimited
+
+[addresses]
+detail_separator = "+"              # name+anything@domain goes to name@domain; "" switches it off
+"#;

@@ -1,0 +1,140 @@
+//! The worst case as a sum with one named term per holder, computed at start from the configured counts.
+//!
+//! What is counted: memory that is ours (anonymous and shared). What is not: the page cache and the kernel's socket
+//! buffers, which shrink under pressure, and files. The sum is an upper bound, not a forecast: an idle box of the
+//! same configuration holds a sixth of it.
+
+use super::*;
+
+/// Configured counts that memory grows with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connections {
+    /// `smtp_connections_max`
+    pub smtp: usize,
+    /// `submission_connections_max`
+    pub submission: usize,
+    /// `imap_connections_max`
+    pub imap: usize,
+}
+
+/// One holder of memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Term {
+    /// For people: "TLS sessions of IMAP clients".
+    pub name: &'static str,
+    /// How many.
+    pub count: usize,
+    /// How large one of them can get, octets.
+    pub each_bytes: usize,
+    /// The key in the configuration that makes it smaller; None for what is fixed.
+    pub setting: Option<&'static str>,
+}
+
+impl Term {
+    /// All of them, octets.
+    pub fn bytes(&self) -> u64 {
+        self.count as u64 * self.each_bytes as u64
+    }
+}
+
+/// The worst case, term by term.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemorySum {
+    /// One per holder.
+    pub terms: Vec<Term>,
+}
+
+/// Program, runtime, allocator and everything that exists once and is small; measured idle on the musl build.
+const BASE_BYTES: usize = 4 * 1024 * 1024;
+/// rustls' state of one session: keys, transcript, vectors (measured 8.3 KiB a session without buffers).
+const TLS_STATE_BYTES: usize = 8 * 1024;
+/// One TLS session. Input: cut by TLS_QUIET_BYTES_MAX plus one read of 4,096, or a record's plaintext with the rest
+/// of its 18,437 octets behind it; never both. Output: TLS_SEND_BYTES_MAX and its record headers.
+const TLS_SESSION_BYTES: usize =
+    TLS_STATE_BYTES + max(TLS_QUIET_BYTES_MAX + 4_096, 16_384 + 18_437) + TLS_SEND_BYTES_MAX + 512;
+/// One connection: TLS, both buffers, its task with the session's state.
+const CONNECTION_BYTES: usize = TLS_SESSION_BYTES + 2 * CONN_BUFFER_BYTES + SESSION_BYTES_MAX;
+/// A SQLite connection: its page cache of 1 MiB, schema, prepared statements and lookaside (measured 180 KiB).
+const DATABASE_BYTES: usize = 1024 * 1024 + 256 * 1024;
+/// Argon2's block (m = 7 MiB): one password is hashed at a time.
+const HASHING_BYTES: usize = 7 * 1024 * 1024;
+/// Pages that a lane's thread really touches of its stack.
+const LANE_STACK_TOUCHED_BYTES: usize = 128 * 1024;
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+impl MemorySum {
+    /// The sum for these counts.
+    pub fn worst_case(connections: &Connections) -> MemorySum {
+        let connection = |name, count, setting| Term {
+            name,
+            count,
+            each_bytes: CONNECTION_BYTES,
+            setting: Some(setting),
+        };
+        let fixed = |name, count, each_bytes| Term {
+            name,
+            count,
+            each_bytes,
+            setting: None,
+        };
+        MemorySum {
+            terms: vec![
+                connection("SMTP connections", connections.smtp, "smtp_connections_max"),
+                connection(
+                    "submission connections",
+                    connections.submission,
+                    "submission_connections_max",
+                ),
+                connection("IMAP connections", connections.imap, "imap_connections_max"),
+                fixed("message body buffers", BODY_BUFFERS_MAX, LARGE_MESSAGE_BYTES),
+                fixed("spare connection buffers", CONN_BUFFERS_SPARE_MAX, CONN_BUFFER_BYTES),
+                // Writer, readers, state and learned.
+                fixed("databases", READER_LANES + 3, DATABASE_BYTES),
+                fixed("password hashing", 1, HASHING_BYTES),
+                // Writer, readers, hashing and the socket thread.
+                fixed("threads", READER_LANES + 3, LANE_STACK_TOUCHED_BYTES),
+                fixed("the program itself", 1, BASE_BYTES),
+            ],
+        }
+    }
+
+    /// All terms together, octets.
+    pub fn total_bytes(&self) -> u64 {
+        self.terms.iter().map(Term::bytes).sum()
+    }
+
+    /// The largest term.
+    pub fn largest(&self) -> Term {
+        let none = Term {
+            name: "nothing",
+            count: 0,
+            each_bytes: 0,
+            setting: None,
+        };
+        self.terms.iter().copied().max_by_key(Term::bytes).unwrap_or(none)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_grows_with_each_count_and_names_the_largest() {
+        let one = Connections { smtp: 1, submission: 1, imap: 1 };
+        let base = MemorySum::worst_case(&one).total_bytes();
+        for more in [
+            Connections { smtp: 2, ..one },
+            Connections { submission: 2, ..one },
+            Connections { imap: 2, ..one },
+        ] {
+            let grown = MemorySum::worst_case(&more).total_bytes();
+            assert_eq!(grown - base, CONNECTION_BYTES as u64);
+        }
+        let many = MemorySum::worst_case(&Connections { imap: 10_000, ..one });
+        assert_eq!(many.largest().setting, Some("imap_connections_max"));
+    }
+}

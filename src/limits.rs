@@ -173,6 +173,10 @@ pub const LANE_STACK_BYTES: usize = 512 * 1024;
 /// In-buffer and out-buffer of a connection, octets each; borrowed while bytes are in them. Must hold the longest
 /// line a session waits for as a whole (SMTP_AUTH_LINE_BYTES_MAX) and one TLS record.
 pub const CONN_BUFFER_BYTES: usize = 16 * 1024;
+/// Such buffers in use at once, over all connections.
+pub const CONN_BUFFERS_MAX: usize = 128;
+/// What a connection borrows when those are used up; a line that does not fit is then refused as too long.
+pub const CONN_BUFFER_SMALL_BYTES: usize = 4 * 1024;
 /// Such buffers kept for reuse when no connection holds them.
 pub const CONN_BUFFERS_SPARE_MAX: usize = 16;
 /// Longest wait for the peer's end after our last reply.
@@ -192,6 +196,7 @@ pub const TLS_TICKETS: usize = 2;
 pub const CERTIFICATES_MAX: usize = 256;
 
 const _: () = assert!(CONN_BUFFER_BYTES >= SMTP_AUTH_LINE_BYTES_MAX);
+const _: () = assert!(CONN_BUFFER_SMALL_BYTES >= SMTP_LINE_BYTES_MAX);
 const _: () = assert!(TLS_QUIET_BYTES_MAX >= 16_384 + 2_048 + 5 + 4_096);
 /// Clients that the kernel keeps waiting per listening socket.
 pub const LISTEN_BACKLOG: i32 = 128;
@@ -206,7 +211,7 @@ pub const ADDRESS_SHARE_DIVISOR: usize = 4;
 /// Connections to a service at once by default: other servers, people's programs sending, people's programs reading.
 pub const SMTP_CONNECTIONS_DEFAULT: usize = 50;
 /// See SMTP_CONNECTIONS_DEFAULT.
-pub const SUBMISSION_CONNECTIONS_DEFAULT: usize = 20;
+pub const SUBMISSION_CONNECTIONS_DEFAULT: usize = 16;
 /// See SMTP_CONNECTIONS_DEFAULT.
 pub const IMAP_CONNECTIONS_DEFAULT: usize = 200;
 /// The most connections that a service can be configured for: each takes a descriptor.

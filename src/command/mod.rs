@@ -108,7 +108,11 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
         name => {
             let verb = verb(name)?;
             let asks_help = |arg: &&OsString| *arg == "--help" || *arg == "-h";
-            if rest.iter().take_while(|arg| *arg != "--").any(|arg| asks_help(&arg)) {
+            if rest
+                .iter()
+                .take_while(|arg| *arg != "--")
+                .any(|arg| asks_help(&arg))
+            {
                 return print(verb.help);
             }
             (verb.run)(lexopt::Parser::from_args(rest))
@@ -172,14 +176,22 @@ mod tests {
     fn an_unknown_verb_names_the_nearest() {
         let failure = run("confg check").unwrap_err();
         assert_eq!(failure.code, 2);
-        assert!(failure.text.contains("did you mean `config`?"), "{}", failure.text);
+        assert!(
+            failure.text.contains("did you mean `config`?"),
+            "{}",
+            failure.text
+        );
     }
 
     #[test]
     fn every_verb_has_help_with_an_example() {
         for verb in VERBS {
             assert!(verb.help.contains("\nexample:\n"), "{}", verb.name);
-            assert!(verb.help.contains(&format!("pillarbox {}", verb.name)), "{}", verb.name);
+            assert!(
+                verb.help.contains(&format!("pillarbox {}", verb.name)),
+                "{}",
+                verb.name
+            );
             assert!(overview().contains(verb.summary));
             assert!(run(&format!("{} --help", verb.name)).is_ok());
         }

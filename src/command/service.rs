@@ -36,12 +36,16 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     let file = file.unwrap_or_else(|| PathBuf::from(CONFIG_FILE));
     let config = load_config(Some(&file))?;
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
-    let binary = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/usr/local/bin/pillarbox"));
+    let binary =
+        std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/usr/local/bin/pillarbox"));
     print(&unit(&Facts {
         binary: binary.display().to_string(),
         config_file: absolute(file).display().to_string(),
         data: absolute(config.data.clone()).display().to_string(),
-        user: config.user.clone().unwrap_or_else(|| "pillarbox".to_string()),
+        user: config
+            .user
+            .clone()
+            .unwrap_or_else(|| "pillarbox".to_string()),
         descriptors: descriptors(&config),
     }))
 }
@@ -146,7 +150,9 @@ mod tests {
     #[test]
     fn the_unit_starts_this_binary_with_this_configuration() {
         let unit = unit(&facts("/var/lib/pillarbox"));
-        assert!(unit.contains("ExecStart=/usr/local/bin/pillarbox serve --config /etc/pillarbox/pillarbox.toml\n"));
+        assert!(unit.contains(
+            "ExecStart=/usr/local/bin/pillarbox serve --config /etc/pillarbox/pillarbox.toml\n"
+        ));
         assert!(unit.contains("StateDirectory=pillarbox\n"));
         assert!(unit.contains("LimitNOFILE=1000\n"));
         assert!(!unit.contains('{'));

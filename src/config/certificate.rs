@@ -78,7 +78,9 @@ fn readable_for(path: &Path, user: &str) -> Result<(), Unreadable> {
     let groups = groups_of(user, user_entry.gid.as_raw());
     for step in steps(path) {
         // What cannot be looked at is reported when it is opened.
-        let Ok(found) = fs::metadata(&step) else { continue };
+        let Ok(found) = fs::metadata(&step) else {
+            continue;
+        };
         let needed = if found.is_dir() { 0o1 } else { 0o4 };
         if !allowed(&found, user_entry.uid.as_raw(), &groups, needed) {
             return Err(locked(path, user));
@@ -136,10 +138,14 @@ fn locked(path: &Path, user: &str) -> Unreadable {
         ),
         None => {
             let directory = path.parent().unwrap_or(Path::new("/")).display();
-            format!("as root: chgrp {user} {directory} {shown} && chmod g+x {directory} && chmod g+r {shown}")
+            format!(
+                "as root: chgrp {user} {directory} {shown} && chmod g+x {directory} && chmod g+r {shown}"
+            )
         }
     };
-    Unreadable(format!("{shown} cannot be read by the user {user}; {command}"))
+    Unreadable(format!(
+        "{shown} cannot be read by the user {user}; {command}"
+    ))
 }
 
 /// `/etc/letsencrypt/live/NAME/privkey.pem` -> (`/etc/letsencrypt`, NAME)
@@ -164,15 +170,24 @@ mod tests {
             key: "/nowhere/key.pem".into(),
         };
         let error = read(&files, None).err().unwrap();
-        assert!(error.0.starts_with("/nowhere/chain.pem does not exist"), "{error}");
+        assert!(
+            error.0.starts_with("/nowhere/chain.pem does not exist"),
+            "{error}"
+        );
     }
 
     #[test]
     fn certbot_is_recognised_and_the_command_is_whole() {
         let path = Path::new("/etc/letsencrypt/live/mail.box.test/privkey.pem");
         let text = locked(path, "pillarbox").0;
-        assert!(text.contains("chgrp pillarbox /etc/letsencrypt/live /etc/letsencrypt/archive"), "{text}");
-        assert!(text.contains("chmod 0640 /etc/letsencrypt/archive/mail.box.test/privkey*.pem"), "{text}");
+        assert!(
+            text.contains("chgrp pillarbox /etc/letsencrypt/live /etc/letsencrypt/archive"),
+            "{text}"
+        );
+        assert!(
+            text.contains("chmod 0640 /etc/letsencrypt/archive/mail.box.test/privkey*.pem"),
+            "{text}"
+        );
         assert_eq!(certbot_name(Path::new("/etc/ssl/key.pem")), None);
     }
 
@@ -187,11 +202,26 @@ mod tests {
         mode(0o600);
         let owner = fs::metadata(&key).unwrap();
         assert!(!allowed(&owner, owner.uid().wrapping_add(1), &[], 4));
-        assert!(!allowed(&owner, owner.uid().wrapping_add(1), &[owner.gid()], 4));
+        assert!(!allowed(
+            &owner,
+            owner.uid().wrapping_add(1),
+            &[owner.gid()],
+            4
+        ));
         mode(0o640);
         let owner = fs::metadata(&key).unwrap();
-        assert!(allowed(&owner, owner.uid().wrapping_add(1), &[owner.gid()], 4));
-        assert!(readable_for(&key, "no-such-user-here").unwrap_err().0.contains("there is no user"));
+        assert!(allowed(
+            &owner,
+            owner.uid().wrapping_add(1),
+            &[owner.gid()],
+            4
+        ));
+        assert!(
+            readable_for(&key, "no-such-user-here")
+                .unwrap_err()
+                .0
+                .contains("there is no user")
+        );
         fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -24,14 +24,19 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Vec<Mistake>> {
     };
     for error in errors {
         let hint = "see `pillarbox config example`";
-        reader.mistake(error.span(), format!("no TOML: {}; {hint}", error.message().replace('\n', ", ")));
+        reader.mistake(
+            error.span(),
+            format!("no TOML: {}; {hint}", error.message().replace('\n', ", ")),
+        );
     }
     if !reader.mistakes.is_empty() {
         // What a half-read document lacks or holds would only confuse.
         return Err(reader.mistakes);
     }
     let config = reader.document(document.get_ref());
-    reader.mistakes.sort_by_key(|mistake| mistake.line.unwrap_or(usize::MAX));
+    reader
+        .mistakes
+        .sort_by_key(|mistake| mistake.line.unwrap_or(usize::MAX));
     match config {
         Some(config) if reader.mistakes.is_empty() => Ok(config),
         _ => Err(reader.mistakes),
@@ -82,11 +87,17 @@ impl<'t> Reader<'t> {
             }
         };
         // Checking goes on without a name, so that all mistakes are found in one run.
-        let mut config = Config::new(hostname.clone().or_else(|| Domain::parse("box.invalid").ok())?);
+        let mut config = Config::new(
+            hostname
+                .clone()
+                .or_else(|| Domain::parse("box.invalid").ok())?,
+        );
         if let Some(data) = top.take("data").and_then(|value| self.path(value, "data")) {
             config.data = data;
         }
-        config.user = top.take("user").and_then(|value| self.string(value, "user"));
+        config.user = top
+            .take("user")
+            .and_then(|value| self.string(value, "user"));
         self.listen(&mut top, &mut config.listen);
         config.certificates = self.certificates(&mut top);
         self.limits(&mut top, &mut config);
@@ -148,7 +159,10 @@ impl<'t> Reader<'t> {
         if list.len() > LISTEN_SOCKETS_MAX {
             self.mistake(
                 Some(value.span()),
-                format!("{path} has {} addresses; {LISTEN_SOCKETS_MAX} are the most", list.len()),
+                format!(
+                    "{path} has {} addresses; {LISTEN_SOCKETS_MAX} are the most",
+                    list.len()
+                ),
             );
         }
         let mut sockets = Vec::new();
@@ -157,7 +171,10 @@ impl<'t> Reader<'t> {
                 Some(Ok(socket)) if socket.port() != 0 => sockets.push(socket),
                 _ => {
                     let shown = item.get_ref().as_str().unwrap_or("this");
-                    self.mistake(Some(item.span()), format!("{shown} is no address with a port; {path} {wrong}"));
+                    self.mistake(
+                        Some(item.span()),
+                        format!("{shown} is no address with a port; {path} {wrong}"),
+                    );
                 }
             }
         }
@@ -175,7 +192,10 @@ impl<'t> Reader<'t> {
         let all: Vec<&SocketAddr> = all.into_iter().flatten().collect();
         for (n, socket) in all.iter().enumerate() {
             if all.iter().take(n).any(|other| other == socket) {
-                self.mistake(None, format!("{socket} stands twice in [listen]; a port belongs to one service"));
+                self.mistake(
+                    None,
+                    format!("{socket} stands twice in [listen]; a port belongs to one service"),
+                );
             }
         }
     }
@@ -185,11 +205,20 @@ impl<'t> Reader<'t> {
             return Vec::new();
         };
         let Some(list) = value.get_ref().as_array() else {
-            self.mistake(Some(value.span()), "write [[certificate]] in double brackets: there may be several".into());
+            self.mistake(
+                Some(value.span()),
+                "write [[certificate]] in double brackets: there may be several".into(),
+            );
             return Vec::new();
         };
         if list.len() > CERTIFICATES_MAX {
-            self.mistake(Some(value.span()), format!("{} certificates; {CERTIFICATES_MAX} are the most", list.len()));
+            self.mistake(
+                Some(value.span()),
+                format!(
+                    "{} certificates; {CERTIFICATES_MAX} are the most",
+                    list.len()
+                ),
+            );
         }
         let mut certificates = Vec::new();
         for item in list.iter() {
@@ -198,14 +227,19 @@ impl<'t> Reader<'t> {
                 table: item.get_ref().as_table(),
                 asked: Vec::new(),
             };
-            let chain = section.take("chain").and_then(|value| self.path(value, "chain"));
-            let key = section.take("key").and_then(|value| self.path(value, "key"));
+            let chain = section
+                .take("chain")
+                .and_then(|value| self.path(value, "chain"));
+            let key = section
+                .take("key")
+                .and_then(|value| self.path(value, "key"));
             self.leftovers(&section);
             match (chain, key) {
                 (Some(chain), Some(key)) => certificates.push(CertificateFiles { chain, key }),
                 _ => self.mistake(
                     Some(item.span()),
-                    "a [[certificate]] needs `chain` (the file with the whole chain) and `key`".into(),
+                    "a [[certificate]] needs `chain` (the file with the whole chain) and `key`"
+                        .into(),
                 ),
             }
         }
@@ -216,7 +250,10 @@ impl<'t> Reader<'t> {
         let mut section = self.section(top, "limits");
         for (key, to) in [
             ("smtp_connections_max", &mut config.smtp_connections_max),
-            ("submission_connections_max", &mut config.submission_connections_max),
+            (
+                "submission_connections_max",
+                &mut config.submission_connections_max,
+            ),
             ("imap_connections_max", &mut config.imap_connections_max),
         ] {
             if let Some(value) = section.take(key)
@@ -227,9 +264,21 @@ impl<'t> Reader<'t> {
         }
         let least = HEADER_BLOCK_BYTES_MAX as u64;
         for (key, to, range) in [
-            ("message_bytes_max", &mut config.message_bytes_max, least..=MESSAGE_BYTES_CEILING),
-            ("memory_bytes_max", &mut config.memory_bytes_max, 1..=u64::MAX >> 1),
-            ("disk_reserve_bytes", &mut config.disk_reserve_bytes, 0..=u64::MAX >> 1),
+            (
+                "message_bytes_max",
+                &mut config.message_bytes_max,
+                least..=MESSAGE_BYTES_CEILING,
+            ),
+            (
+                "memory_bytes_max",
+                &mut config.memory_bytes_max,
+                1..=u64::MAX >> 1,
+            ),
+            (
+                "disk_reserve_bytes",
+                &mut config.disk_reserve_bytes,
+                0..=u64::MAX >> 1,
+            ),
         ] {
             if let Some(value) = section.take(key)
                 && let Some(size) = self.size(value, key, range)
@@ -255,7 +304,10 @@ impl<'t> Reader<'t> {
                 (None, _) => None,
                 (Some(c @ ('+' | '-' | '_' | '=' | '#' | '~')), None) => Some(c),
                 _ => {
-                    self.mistake(Some(value.span()), "detail_separator is one of + - _ = # ~ or \"\" for none".into());
+                    self.mistake(
+                        Some(value.span()),
+                        "detail_separator is one of + - _ = # ~ or \"\" for none".into(),
+                    );
                     None
                 }
             };
@@ -267,7 +319,10 @@ impl<'t> Reader<'t> {
         let value = top.take(name);
         let table = value.and_then(|value| value.get_ref().as_table());
         if let (Some(value), None) = (value, table) {
-            self.mistake(Some(value.span()), format!("`{name}` is a section; write its keys below a line [{name}]"));
+            self.mistake(
+                Some(value.span()),
+                format!("`{name}` is a section; write its keys below a line [{name}]"),
+            );
         }
         Section {
             name,
@@ -287,7 +342,10 @@ impl<'t> Reader<'t> {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("there are {}", section.asked.join(", ")),
             };
-            self.mistake(Some(key.span()), format!("unknown key {}; {hint}", section.path(name)));
+            self.mistake(
+                Some(key.span()),
+                format!("unknown key {}; {hint}", section.path(name)),
+            );
         }
     }
 
@@ -296,7 +354,10 @@ impl<'t> Reader<'t> {
             Some(text) => Some(text.to_string()),
             None => {
                 let found = value.get_ref().type_str();
-                self.mistake(Some(value.span()), format!("`{key}` is a text in quotes, not {found}"));
+                self.mistake(
+                    Some(value.span()),
+                    format!("`{key}` is a text in quotes, not {found}"),
+                );
                 None
             }
         }
@@ -305,7 +366,10 @@ impl<'t> Reader<'t> {
     fn path(&mut self, value: Value<'t>, key: &str) -> Option<PathBuf> {
         let text = self.string(value, key)?;
         if text.is_empty() {
-            self.mistake(Some(value.span()), format!("`{key}` is empty; write a path"));
+            self.mistake(
+                Some(value.span()),
+                format!("`{key}` is empty; write a path"),
+            );
             return None;
         }
         Some(self.base.join(text))
@@ -321,7 +385,11 @@ impl<'t> Reader<'t> {
         }
         self.mistake(
             Some(value.span()),
-            format!("`{key}` is a whole number from {} to {}", range.start(), range.end()),
+            format!(
+                "`{key}` is a whole number from {} to {}",
+                range.start(),
+                range.end()
+            ),
         );
         None
     }

@@ -6,7 +6,9 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
 
 fn mistakes(text: &str) -> Vec<(usize, String)> {
     let list = parse(text).unwrap_err();
-    list.into_iter().map(|m| (m.line.unwrap_or(0), m.text)).collect()
+    list.into_iter()
+        .map(|m| (m.line.unwrap_or(0), m.text))
+        .collect()
 }
 
 #[test]
@@ -20,7 +22,12 @@ fn the_example_parses_with_every_commented_key_switched_on() {
     let text: String = example::text()
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(key) if key.starts_with("[[") || key.split_once(" = ").is_some_and(|(k, _)| !k.contains(' ')) => key,
+            Some(key)
+                if key.starts_with("[[")
+                    || key.split_once(" = ").is_some_and(|(k, _)| !k.contains(' ')) =>
+            {
+                key
+            }
             _ => line,
         })
         .map(|line| format!("{line}\n"))
@@ -51,7 +58,12 @@ fn every_mistake_is_named_with_its_line_in_one_run() {
         (0, "`hostname` is missing"),
     ];
     for (at, part) in expect {
-        assert!(found.iter().any(|(line, text)| *line == at && text.contains(part)), "{part}: {found:#?}");
+        assert!(
+            found
+                .iter()
+                .any(|(line, text)| *line == at && text.contains(part)),
+            "{part}: {found:#?}"
+        );
     }
     assert_eq!(found.len(), expect.len(), "{found:#?}");
 }
@@ -65,9 +77,20 @@ fn broken_toml_is_said_with_its_line() {
 
 #[test]
 fn hostnames_must_be_known_to_the_world() {
-    for wrong in ["localhost", "box", "192.0.2.1", "[192.0.2.1]", "mail.local", "a b.test", ""] {
+    for wrong in [
+        "localhost",
+        "box",
+        "192.0.2.1",
+        "[192.0.2.1]",
+        "mail.local",
+        "a b.test",
+        "",
+    ] {
         let found = mistakes(&format!("hostname = \"{wrong}\""));
-        assert!(found[0].1.contains("full name in the DNS"), "{wrong}: {found:?}");
+        assert!(
+            found[0].1.contains("full name in the DNS"),
+            "{wrong}: {found:?}"
+        );
     }
 }
 
@@ -86,7 +109,10 @@ fn a_port_belongs_to_one_service() {
 #[test]
 fn limits_above_the_ceiling_name_the_largest_term() {
     let found = mistakes("hostname = \"a.b.test\"\n[limits]\nimap_connections_max = 2000\n");
-    assert!(found[0].1.contains("memory_bytes_max is 48 MiB"), "{found:?}");
+    assert!(
+        found[0].1.contains("memory_bytes_max is 48 MiB"),
+        "{found:?}"
+    );
     assert!(found[0].1.contains("imap_connections_max"), "{found:?}");
     let roomy = "hostname = \"a.b.test\"\n[limits]\nimap_connections_max = 2000\nmemory_bytes_max = \"2 GiB\"\n";
     assert!(parse(roomy).is_ok());

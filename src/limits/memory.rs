@@ -45,7 +45,7 @@ pub struct MemorySum {
 }
 
 /// Program, runtime, allocator and everything that exists once and is small; measured idle on the musl build.
-const BASE_BYTES: usize = 4 * 1024 * 1024;
+const BASE_BYTES: usize = 3 * 1024 * 1024;
 /// rustls' state of one session: keys, transcript, vectors (measured 8.3 KiB a session without buffers).
 const TLS_STATE_BYTES: usize = 8 * 1024;
 /// One TLS session. Input: cut by TLS_QUIET_BYTES_MAX plus one read of 4,096, or a record's plaintext with the rest
@@ -53,7 +53,7 @@ const TLS_STATE_BYTES: usize = 8 * 1024;
 const TLS_SESSION_BYTES: usize =
     TLS_STATE_BYTES + max(TLS_QUIET_BYTES_MAX + 4_096, 16_384 + 18_437) + TLS_SEND_BYTES_MAX + 512;
 /// One connection: TLS, both buffers, its task with the session's state.
-const CONNECTION_BYTES: usize = TLS_SESSION_BYTES + 2 * CONN_BUFFER_BYTES + SESSION_BYTES_MAX;
+const CONNECTION_BYTES: usize = TLS_SESSION_BYTES + 2 * CONN_BUFFER_SMALL_BYTES + SESSION_BYTES_MAX;
 /// A SQLite connection: its page cache of 1 MiB, schema, prepared statements and lookaside (measured 180 KiB).
 const DATABASE_BYTES: usize = 1024 * 1024 + 256 * 1024;
 /// Argon2's block (m = 7 MiB): one password is hashed at a time.
@@ -89,8 +89,16 @@ impl MemorySum {
                     "submission_connections_max",
                 ),
                 connection("IMAP connections", connections.imap, "imap_connections_max"),
-                fixed("message body buffers", BODY_BUFFERS_MAX, LARGE_MESSAGE_BYTES),
-                fixed("spare connection buffers", CONN_BUFFERS_SPARE_MAX, CONN_BUFFER_BYTES),
+                fixed(
+                    "message body buffers",
+                    BODY_BUFFERS_MAX,
+                    LARGE_MESSAGE_BYTES,
+                ),
+                fixed(
+                    "large connection buffers",
+                    CONN_BUFFERS_MAX + CONN_BUFFERS_SPARE_MAX,
+                    CONN_BUFFER_BYTES,
+                ),
                 // Writer, readers, state and learned.
                 fixed("databases", READER_LANES + 3, DATABASE_BYTES),
                 fixed("password hashing", 1, HASHING_BYTES),
@@ -114,7 +122,11 @@ impl MemorySum {
             each_bytes: 0,
             setting: None,
         };
-        self.terms.iter().copied().max_by_key(Term::bytes).unwrap_or(none)
+        self.terms
+            .iter()
+            .copied()
+            .max_by_key(Term::bytes)
+            .unwrap_or(none)
     }
 }
 
@@ -124,17 +136,27 @@ mod tests {
 
     #[test]
     fn the_sum_grows_with_each_count_and_names_the_largest() {
-        let one = Connections { smtp: 1, submission: 1, imap: 1 };
+        let one = Connections {
+            smtp: 1,
+            submission: 1,
+            imap: 1,
+        };
         let base = MemorySum::worst_case(&one).total_bytes();
         for more in [
             Connections { smtp: 2, ..one },
-            Connections { submission: 2, ..one },
+            Connections {
+                submission: 2,
+                ..one
+            },
             Connections { imap: 2, ..one },
         ] {
             let grown = MemorySum::worst_case(&more).total_bytes();
             assert_eq!(grown - base, CONNECTION_BYTES as u64);
         }
-        let many = MemorySum::worst_case(&Connections { imap: 10_000, ..one });
+        let many = MemorySum::worst_case(&Connections {
+            imap: 10_000,
+            ..one
+        });
         assert_eq!(many.largest().setting, Some("imap_connections_max"));
     }
 }

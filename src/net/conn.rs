@@ -96,10 +96,11 @@ impl Conn {
     }
 
     /// Waits for more input (at most `within`); 0 at the end of the stream; `WouldBlock` is never seen; a full
-    /// buffer is an error of kind `StorageFull`, a passed deadline of kind `TimedOut`. Cancel-safe.
+    /// buffer (`CONN_BUFFER_BYTES`; less only while the whole server is short of buffers, but never below
+    /// `CONN_BUFFER_SMALL_BYTES`) is an error of kind `StorageFull`, a passed deadline of kind `TimedOut`. Cancel-safe.
     /// A peer that ends TLS without close_notify is an error of kind `UnexpectedEof`.
     pub async fn fill(&mut self, within: Duration) -> io::Result<usize> {
-        if self.input.bytes().len() >= CONN_BUFFER_BYTES {
+        if self.input.is_full() {
             return Err(io::Error::new(
                 io::ErrorKind::StorageFull,
                 "the input buffer is full",
@@ -244,6 +245,25 @@ impl Window {
     }
     fn clear(&mut self) {
         *self = Window::default();
+    }
+    /// No room, and a larger buffer is not to be had. A small buffer that is full is exchanged here.
+    fn is_full(&mut self) -> bool {
+        let Some(buffer) = &mut self.buffer else {
+            return false;
+        };
+        if self.end - self.start < buffer.len() {
+            return false;
+        }
+        if buffer.len() < CONN_BUFFER_BYTES
+            && let Some(mut large) = Buffer::large()
+            && let Some(front) = large.get_mut(..buffer.len())
+        {
+            // Full, so that start is 0 and all of it is bytes.
+            front.copy_from_slice(buffer);
+            *buffer = large;
+            return false;
+        }
+        true
     }
     /// Room behind the bytes; they move to the front when the end is reached.
     fn space(&mut self) -> &mut [u8] {

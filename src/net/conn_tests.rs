@@ -1,4 +1,6 @@
 use super::*;
+use crate::limits::CONN_BUFFER_SMALL_BYTES;
+use crate::net::buffer::tests::TURN;
 use crate::net::tls::tests::{acceptor, client};
 use tokio::net::TcpListener;
 
@@ -50,6 +52,7 @@ async fn a_waiting_connection_holds_no_buffer() {
 
 #[tokio::test]
 async fn the_in_buffer_is_bounded() {
+    let _turn = TURN.lock().await;
     let (mut conn, mut client) = pair().await;
     client
         .write_all(&vec![b'x'; CONN_BUFFER_BYTES + 1])
@@ -63,6 +66,32 @@ async fn the_in_buffer_is_bounded() {
     conn.consume(10);
     assert_eq!(conn.fill(SOON).await.unwrap(), 1);
     assert_eq!(conn.input().len(), CONN_BUFFER_BYTES - 9);
+}
+
+#[tokio::test]
+async fn without_large_buffers_small_ones_serve() {
+    let _turn = TURN.lock().await;
+    let mut all: Vec<Buffer> = std::iter::from_fn(Buffer::large).collect();
+    let (mut conn, mut client) = pair().await;
+    client
+        .write_all(&vec![b'x'; CONN_BUFFER_SMALL_BYTES + 1])
+        .await
+        .unwrap();
+    while conn.input().len() < CONN_BUFFER_SMALL_BYTES {
+        conn.fill(SOON).await.unwrap();
+    }
+    let error = conn.fill(SOON).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    all.pop();
+    // One is free again: the line goes on in it.
+    assert_eq!(conn.fill(SOON).await.unwrap(), 1);
+    assert_eq!(conn.input(), vec![b'x'; CONN_BUFFER_SMALL_BYTES + 1]);
+    let reply = vec![b'y'; 3 * CONN_BUFFER_SMALL_BYTES];
+    conn.send(&reply, SOON).await.unwrap();
+    conn.flush(SOON).await.unwrap();
+    let mut came = vec![0; reply.len()];
+    client.read_exact(&mut came).await.unwrap();
+    assert_eq!(came, reply);
 }
 
 #[tokio::test]

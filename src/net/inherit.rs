@@ -22,7 +22,11 @@ pub fn inherited() -> Vec<(String, TcpListener)> {
     }
     let variable = |name| std::env::var(name).unwrap_or_default();
     let names = variable("LISTEN_FDNAMES");
-    let count = handed_over(&variable("LISTEN_PID"), &variable("LISTEN_FDS"), std::process::id());
+    let count = handed_over(
+        &variable("LISTEN_PID"),
+        &variable("LISTEN_FDS"),
+        std::process::id(),
+    );
     let mut names = names.split(':');
     let mut sockets = Vec::new();
     for number in (FIRST..).take(count) {

@@ -84,7 +84,9 @@ pub fn bind_or_next(address: SocketAddr, tries: u16) -> Result<std::net::TcpList
             Err(error) if error.kind == BindErrorKind::InUse => {}
             _ => break,
         }
-        let Some(port) = address.port().checked_add(step) else { break };
+        let Some(port) = address.port().checked_add(step) else {
+            break;
+        };
         outcome = bind(SocketAddr::new(address.ip(), port));
     }
     outcome
@@ -125,7 +127,10 @@ fn explain(address: SocketAddr, errno: Errno) -> BindError {
         ),
         Errno::EAFNOSUPPORT => (
             BindErrorKind::NoFamily,
-            format!("{address} cannot be listened on: this machine has no {}", family_name(address)),
+            format!(
+                "{address} cannot be listened on: this machine has no {}",
+                family_name(address)
+            ),
         ),
         Errno::EADDRNOTAVAIL if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => (
             BindErrorKind::NoFamily,
@@ -324,7 +329,9 @@ mod tests {
 
     #[tokio::test]
     async fn ipv6_and_ipv4_stand_beside_each_other() {
-        let Ok(v6) = bind("[::]:0".parse().unwrap()) else { return };
+        let Ok(v6) = bind("[::]:0".parse().unwrap()) else {
+            return;
+        };
         let port = v6.local_addr().unwrap().port();
         assert!(bind(SocketAddr::new("0.0.0.0".parse().unwrap(), port)).is_ok());
     }

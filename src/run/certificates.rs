@@ -59,7 +59,10 @@ impl Watch {
 }
 
 fn stamps(config: &Config) -> Vec<Stamp> {
-    let both = config.certificates.iter().flat_map(|files| [&files.chain, &files.key]);
+    let both = config
+        .certificates
+        .iter()
+        .flat_map(|files| [&files.chain, &files.key]);
     both.map(|path| stamp(path)).collect()
 }
 
@@ -76,12 +79,16 @@ mod tests {
 
     #[test]
     fn a_renewed_file_is_noticed_once() {
-        let directory = std::env::temp_dir().join(format!("pillarbox-watch-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("pillarbox-watch-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let mut config = Config::new(Domain::parse("a.b.test").unwrap());
         let (chain, key) = (directory.join("chain.pem"), directory.join("key.pem"));
         fs::write(&chain, "one").unwrap();
-        config.certificates.push(CertificateFiles { chain: chain.clone(), key });
+        config.certificates.push(CertificateFiles {
+            chain: chain.clone(),
+            key,
+        });
         let mut watch = Watch::new(&config);
         assert!(!watch.changed(&config));
         fs::write(&chain, "another").unwrap();

@@ -51,7 +51,8 @@ impl Log for Journal {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The inner life of libraries is no event of ours.
         metadata.level() <= self.level
-            && (metadata.target().starts_with(STRANGERS) || metadata.target().starts_with("pillarbox"))
+            && (metadata.target().starts_with(STRANGERS)
+                || metadata.target().starts_with("pillarbox"))
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -66,7 +67,11 @@ impl Log for Journal {
                 Admit::Write => {}
                 Admit::WriteAfter(missed) => {
                     self.begin(&mut text, Level::Warn);
-                    let _ = writeln!(text, "{missed} more lines like the following were left out ({})", record.target());
+                    let _ = writeln!(
+                        text,
+                        "{missed} more lines like the following were left out ({})",
+                        record.target()
+                    );
                 }
             }
         }
@@ -96,7 +101,9 @@ impl Journal {
                 let _ = write!(text, "<{priority}>");
             }
             Stamp::Ours => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let now = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 let _ = write!(text, "{} ", utc(now.as_secs()));
                 if level <= Level::Warn {
                     let _ = write!(text, "{}: ", level.as_str().to_lowercase());
@@ -108,7 +115,10 @@ impl Journal {
 
 /// A peer's text may hold line ends and terminal commands; a log line has neither.
 fn one_line(text: &mut String, from: usize) {
-    if text.get(from..).is_some_and(|tail| tail.chars().any(char::is_control)) {
+    if text
+        .get(from..)
+        .is_some_and(|tail| tail.chars().any(char::is_control))
+    {
         let tail: String = text.split_off(from);
         text.extend(tail.chars().map(|c| if c.is_control() { ' ' } else { c }));
     }
@@ -124,7 +134,11 @@ fn utc(secs: u64) -> String {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
@@ -200,7 +214,10 @@ mod tests {
     fn keys_are_bounded() {
         let mut caps = Caps::default();
         for n in 0..LOG_KEYS_MAX {
-            assert_eq!(caps.admit(&format!("peer:{n}"), Instant::now()), Admit::Write);
+            assert_eq!(
+                caps.admit(&format!("peer:{n}"), Instant::now()),
+                Admit::Write
+            );
         }
         assert_eq!(caps.admit("peer:one more", Instant::now()), Admit::Drop);
     }

@@ -15,7 +15,10 @@ pub fn drop_to(user: Option<&str>) -> Result<(), String> {
         }
     }
     prctl::set_no_new_privs().map_err(|errno| {
-        format!("the kernel refused no_new_privs ({}); Linux 3.5 or later is needed", errno.desc())
+        format!(
+            "the kernel refused no_new_privs ({}); Linux 3.5 or later is needed",
+            errno.desc()
+        )
     })
 }
 
@@ -26,17 +29,25 @@ pub fn look_up(user: &str) -> Result<User, String> {
         Ok(None) => Err(format!(
             "there is no user {user}; create it with `useradd --system --home-dir /var/lib/pillarbox {user}` or correct `user` in the configuration"
         )),
-        Err(errno) => Err(format!("the user {user} cannot be looked up: {}", errno.desc())),
+        Err(errno) => Err(format!(
+            "the user {user} cannot be looked up: {}",
+            errno.desc()
+        )),
     }
 }
 
 fn become_user(user: &str) -> Result<(), String> {
     let entry = look_up(user)?;
     if entry.uid.is_root() {
-        return Err(format!("`user` is {user}, which is root; name an unprivileged user"));
+        return Err(format!(
+            "`user` is {user}, which is root; name an unprivileged user"
+        ));
     }
     let failed = |what: &str, errno: nix::Error| {
-        format!("cannot become the user {user}: {what} failed ({})", errno.desc())
+        format!(
+            "cannot become the user {user}: {what} failed ({})",
+            errno.desc()
+        )
     };
     let name = std::ffi::CString::new(user).map_err(|_| "`user` holds a NUL".to_string())?;
     // Groups first: once the user id is changed there is no right left to change them.

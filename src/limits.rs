@@ -82,6 +82,28 @@ pub const LOGIN_REMEMBERED_MAX: usize = 256;
 /// For how long.
 pub const LOGIN_REMEMBERED_SECS: u64 = 600;
 
+/// Recipients refused in one connection before it is closed with 421: whoever guesses addresses starts again.
+pub const REFUSED_RECIPIENTS_MAX: u32 = 100;
+/// Wait for a command (RFC 5321 section 4.5.3.2.7), seconds; then 421 4.4.2.
+pub const SMTP_COMMAND_SECS: u64 = 300;
+/// Wait for the next octets of DATA or BDAT (RFC 5321 section 4.5.3.2.5), seconds; then 421 4.4.2.
+pub const SMTP_CONTENT_SECS: u64 = 180;
+/// Wait for a peer to take a reply, seconds; then the connection is dropped.
+pub const SMTP_REPLY_SECS: u64 = 120;
+/// A TLS handshake, seconds; then the connection is dropped.
+pub const TLS_HANDSHAKE_SECS: u64 = 60;
+/// A whole content may take this many seconds, and one more for every CONTENT_BYTES_PER_SEC_MIN octets of it: nobody
+/// keeps a body buffer by sending an octet now and then; 421 4.4.2.
+pub const CONTENT_BASE_SECS: u64 = 300;
+/// See CONTENT_BASE_SECS.
+pub const CONTENT_BYTES_PER_SEC_MIN: u64 = 512;
+/// Wait for a buffer of the body pool, seconds; then 452 4.3.1.
+pub const BODY_BUFFER_WAIT_SECS: u64 = 20;
+/// Refused content is still read up to this many times the largest message, so that the peer sees why; then closed.
+pub const REFUSED_CONTENT_TIMES_MAX: u64 = 4;
+/// Addresses in From of a submitted message that are checked for their owner; 554 5.6.0 above it.
+pub const AUTHORS_MAX: usize = 16;
+
 /// IMAP command without its literals, octets. RFC 7162 section 4 asks for 8,192 at least; NO/BAD [TOOBIG].
 pub const IMAP_COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// IMAP tag, octets.

@@ -1,1 +1,0 @@
-//! What may be said when, in SMTP and submission.

@@ -90,29 +90,17 @@ fn dispatch(args: &[OsString]) -> Result<(), Failure> {
         return Err(Failure::usage(overview()));
     };
     match first.to_str().unwrap_or_default() {
-        "--help" | "-h" => {
-            return print(&match rest.first().and_then(|name| name.to_str()) {
-                Some(name) => verb(name)?.help.to_string(),
-                None => overview(),
-            });
-        }
-        "help" => {
-            return print(&match rest.first().and_then(|name| name.to_str()) {
-                Some(name) => verb(name)?.help.to_string(),
-                None => overview(),
-            });
-        }
+        "--help" | "-h" | "help" => match rest.first().and_then(|name| name.to_str()) {
+            Some(name) => print(verb(name)?.help),
+            None => print(&overview()),
+        },
         "--version" | "-V" | "version" => {
-            return print(&format!("pillarbox {}\n", env!("CARGO_PKG_VERSION")));
+            print(concat!("pillarbox ", env!("CARGO_PKG_VERSION"), "\n"))
         }
         name => {
             let verb = verb(name)?;
-            let asks_help = |arg: &&OsString| *arg == "--help" || *arg == "-h";
-            if rest
-                .iter()
-                .take_while(|arg| *arg != "--")
-                .any(|arg| asks_help(&arg))
-            {
+            let mut options = rest.iter().take_while(|arg| *arg != "--");
+            if options.any(|arg| arg == "--help" || arg == "-h") {
                 return print(verb.help);
             }
             (verb.run)(lexopt::Parser::from_args(rest))

@@ -1,9 +1,13 @@
 //! Style as a test: the walls between the rooms, sizes, names, licences. Each check says what to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "tidy/licences.rs"]
+mod licences;
+#[path = "tidy/sources.rs"]
+mod sources;
+
+use sources::{code, is_word, room, rooms_named, root, sources, tracked, without_texts};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// What each room may see besides itself. A room that is not listed may see everything.
 const WALLS: &[(&str, &[&str])] = &[
@@ -52,135 +56,10 @@ const TOP: &[&str] = &[
     "tests",
 ];
 
-/// Licences that ask for no more than a notice.
-const LICENCES: &[&str] = &[
-    "0BSD",
-    "Apache-2.0",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "CC0-1.0",
-    "ISC",
-    "MIT",
-    "MIT-0",
-    "Unicode-3.0",
-    "Unlicense",
-    "Zlib",
-];
-
 /// Names that say nothing.
 const EMPTY_NAMES: &[&str] = &[
     "util", "utils", "helper", "helpers", "manager", "handler", "common", "misc",
 ];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Rust files below a directory, with their text; paths relative to the repository.
-fn sources(directory: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![root().join(directory)];
-    while let Some(next) = open.pop() {
-        let Ok(entries) = fs::read_dir(&next) else {
-            continue;
-        };
-        for entry in entries {
-            let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("target") && !path.ends_with("node_modules") {
-                open.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                let name = path
-                    .strip_prefix(root())
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_string();
-                found.insert(name, fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    found
-}
-
-/// The code before the tests, without comments and with texts emptied, so that words are code.
-fn code(text: &str) -> String {
-    let mut kept = String::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        // A module at the end; an item for tests in the middle of a file counts as code.
-        if line.starts_with("#[cfg(test)]")
-            && lines.clone().take(2).any(|next| next.contains("mod tests"))
-        {
-            break;
-        }
-        let line = without_texts(line);
-        kept.push_str(line.split("//").next().unwrap_or_default());
-        kept.push('\n');
-    }
-    kept
-}
-
-fn without_texts(line: &str) -> String {
-    let (mut kept, mut inside, mut escaped) = (String::new(), false, false);
-    for c in line.chars() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if inside => escaped = true,
-            '"' => inside = !inside,
-            _ if !inside => kept.push(c),
-            _ => {}
-        }
-    }
-    kept
-}
-
-/// `src/wire/imap/flag.rs` -> `wire`
-fn room(file: &str) -> &str {
-    let inner = file.strip_prefix("src/").unwrap_or(file);
-    inner.split(['/', '.']).next().unwrap_or(inner)
-}
-
-/// Rooms that a code names by `crate::ROOM` or `use crate::{ROOM::..., ROOM}`.
-fn rooms_named(code: &str) -> BTreeSet<String> {
-    let mut named = BTreeSet::new();
-    for (at, word) in code.match_indices("crate::") {
-        let rest = &code[at + word.len()..];
-        match rest.strip_prefix('{') {
-            Some(list) => named.extend(first_words(list)),
-            None => named.extend(rest.split(|c: char| !is_word(c)).next().map(str::to_string)),
-        }
-    }
-    named
-}
-
-/// The first word of each member of a list of paths, up to its closing bracket.
-fn first_words(list: &str) -> Vec<String> {
-    let (mut depth, mut words, mut fresh) = (0, Vec::new(), true);
-    for (at, c) in list.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => fresh = true,
-            c if fresh && is_word(c) => {
-                fresh = false;
-                words.extend(
-                    list[at..]
-                        .split(|c: char| !is_word(c))
-                        .next()
-                        .map(str::to_string),
-                );
-            }
-            _ => {}
-        }
-    }
-    words
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
 
 fn fail_if_any(what_to_do: &str, wrong: &[String]) {
     assert!(wrong.is_empty(), "{what_to_do}:\n  {}", wrong.join("\n  "));
@@ -482,161 +361,8 @@ fn no_path_of_one_machine_is_written_down() {
     );
 }
 
-/// Files under version control; without git (an unpacked archive) the Rust sources.
-fn tracked() -> Vec<PathBuf> {
-    let listed = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(root())
-        .output();
-    match listed {
-        Ok(output) if output.status.success() => output
-            .stdout
-            .split(|b| *b == 0)
-            .filter(|name| !name.is_empty() && !name.starts_with(b"tests/fuzz/corpus"))
-            .map(|name| root().join(String::from_utf8_lossy(name).as_ref()))
-            .collect(),
-        _ => sources("src")
-            .keys()
-            .map(|name| root().join(name))
-            .collect(),
-    }
-}
-
-#[test]
-fn every_dependency_has_its_reason() {
-    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let (mut section, mut wrong) = ("", Vec::new());
-    for line in text.lines() {
-        if line.starts_with('[') {
-            section = line;
-        } else if section.ends_with("dependencies]") && line.contains(" = ") && !line.contains('#')
-        {
-            wrong.push(line.to_string());
-        }
-    }
-    fail_if_any(
-        "say in a comment on its line why a dependency is worth having",
-        &wrong,
-    );
-}
-
-#[test]
-fn dependencies_ask_for_a_notice_at_most() {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_string());
-    // What is built into the program for Linux, and what builds it: not the tests' own tools.
-    let output = Command::new(cargo)
-        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
-        .args(["--filter-platform", "x86_64-unknown-linux-musl"])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo metadata: {error}");
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let packages: BTreeMap<&str, &serde_json::Value> = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| (p["id"].as_str().unwrap(), p))
-        .collect();
-    let wrong: Vec<String> = used(&metadata)
-        .into_iter()
-        .map(|id| packages[id])
-        .filter(|package| !permissive(package["license"].as_str().unwrap_or_default()))
-        .map(|package| format!("{} {}", package["name"], package["license"]))
-        .collect();
-    fail_if_any(
-        "the licence asks for more than MIT or Apache-2.0 do; use another crate",
-        &wrong,
-    );
-}
-
-/// Packages reached from ours by normal and build dependencies.
-fn used(metadata: &serde_json::Value) -> BTreeSet<&str> {
-    let nodes: BTreeMap<&str, &serde_json::Value> = metadata["resolve"]["nodes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|node| (node["id"].as_str().unwrap(), node))
-        .collect();
-    let mut seen = BTreeSet::new();
-    let mut open = vec![metadata["resolve"]["root"].as_str().unwrap()];
-    while let Some(id) = open.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        for dependency in nodes[id]["deps"].as_array().unwrap() {
-            let built_in = dependency["dep_kinds"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|kind| kind["kind"] != "dev");
-            if built_in {
-                open.push(dependency["pkg"].as_str().unwrap());
-            }
-        }
-    }
-    assert!(seen.len() > 20, "the graph was not read: {seen:?}");
-    seen
-}
-
-/// Whether an SPDX expression can be satisfied by our list alone: AND needs all, OR one; OR binds weaker.
-fn permissive(expression: &str) -> bool {
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut at = 0;
-    let value = either(&words, &mut at);
-    value && at == words.len()
-}
-
-fn either(words: &[&str], at: &mut usize) -> bool {
-    let mut value = both(words, at);
-    while words.get(*at) == Some(&"OR") {
-        *at += 1;
-        value |= both(words, at);
-    }
-    value
-}
-
-fn both(words: &[&str], at: &mut usize) -> bool {
-    let mut value = one(words, at);
-    while words.get(*at) == Some(&"AND") {
-        *at += 1;
-        value &= one(words, at);
-    }
-    value
-}
-
-fn one(words: &[&str], at: &mut usize) -> bool {
-    let Some(word) = words.get(*at) else {
-        return false;
-    };
-    *at += 1;
-    if *word == "(" {
-        let value = either(words, at);
-        *at += 1; // )
-        return value;
-    }
-    if words.get(*at) == Some(&"WITH") {
-        // An exception only gives more rights.
-        *at += 2;
-    }
-    LICENCES.contains(word)
-}
-
 #[test]
 fn the_checks_can_fail() {
-    assert!(permissive("MIT OR GPL-3.0-only"));
-    assert!(permissive("(Apache-2.0 OR MIT) AND BSD-3-Clause"));
-    assert!(permissive("MIT/Apache-2.0"));
-    assert!(permissive("Apache-2.0 WITH LLVM-exception OR MPL-2.0"));
-    assert!(!permissive("MIT AND GPL-3.0-only"));
-    assert!(!permissive("MPL-2.0"));
-    assert!(!permissive(""));
-
     let named = rooms_named(
         "use crate::{store::{Change, Done}, wire::address};\nlet x = crate::net::conn::Conn;",
     );

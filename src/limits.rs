@@ -150,6 +150,18 @@ pub const MIME_PARTS_MAX: usize = 1_000;
 pub const MIME_DEPTH_MAX: usize = 32;
 /// Header fields of one part that are looked at.
 pub const MIME_FIELDS_MAX: usize = 1_000;
+/// Header of one part below the top level, octets; fields behind it are not looked at. Held by the message's scanner.
+pub const MIME_PART_HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Parameters of one Content field, and tags of a Content-Language; later ones are dropped.
+pub const MIME_PARAMETERS_MAX: usize = 64;
+/// Boundary, octets that are compared. RFC 2046 section 5.1.1 allows 70; some software writes longer ones.
+pub const MIME_BOUNDARY_BYTES_MAX: usize = 128;
+/// What all parts below the top level say of themselves, octets; beyond it parts are described by place only. Held by the
+/// message's scanner, then part of its record and its row in the index.
+pub const MIME_STRUCTURE_BYTES_MAX: usize = 256 * 1024;
+/// Addresses of one kind in an ENVELOPE, octets as IMAP writes them; later ones are dropped. Six lists, held by the
+/// message's scanner, then part of its record and its row in the index.
+pub const ENVELOPE_LIST_BYTES_MAX: usize = 64 * 1024;
 
 /// One log segment, octets.
 pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;

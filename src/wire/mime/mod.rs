@@ -1,7 +1,28 @@
-//! The streaming MIME scanner (RFC 2045, 2046, 5322): one pass, bounded by `MIME_PARTS_MAX`, `MIME_DEPTH_MAX`,
-//! `MIME_FIELDS_MAX`; a body of any size passes through in chunks.
+//! MIME (RFC 2045, 2046, 5322), one pass, bounded: a body of any size passes through in chunks.
+//!
+//! [`Scanner`] makes the [`Summary`] of a message while it is received. Everything that IMAP says of a message without
+//! reading it comes from there: ENVELOPE as it stands, [`body`] and [`section`] from the structure. [`field`] cuts header
+//! blocks, [`date`] reads dates, [`decode`] undoes transfer encodings and charsets, [`search`] matches SEARCH keys
+//! over what a reader streams.
+//!
+//! Past a bound nothing is an error: a container too deep is a leaf, a part too many belongs to the one before it.
 
-use std::ops::Range;
+pub mod body;
+mod content;
+pub mod date;
+pub mod decode;
+mod envelope;
+pub mod field;
+mod lexer;
+mod mailboxes;
+pub mod quote;
+mod scan;
+pub mod section;
+pub mod structure;
+#[cfg(test)]
+mod tests;
+
+pub use scan::Scanner;
 
 /// What IMAP wants to know of a message without reading it again; made once by [`Scanner`], kept in the index.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,23 +35,4 @@ pub struct Summary {
     pub header_bytes: u32,
     /// Value of the Date field in seconds since 1970 (UTC), for SENTSINCE and sorting; None where it is unreadable.
     pub sent_at: Option<i64>,
-}
-
-/// Scans one message. The header block comes first and whole, the body in chunks of any size.
-pub struct Scanner {}
-
-impl Scanner {
-    /// `prefix`: header fields of ours in front of the message (not counted in offsets). `header`: the header block
-    /// as received with its empty line. `cuts`: ascending ranges of `header` that are not served.
-    pub fn new(_prefix: &[u8], _header: &[u8], _cuts: &[Range<u32>]) -> Scanner {
-        todo!()
-    }
-    /// The next octets of the body, as received.
-    pub fn body(&mut self, _chunk: &[u8]) {
-        todo!()
-    }
-    /// The end of the message.
-    pub fn finish(self) -> Summary {
-        todo!()
-    }
 }

@@ -104,6 +104,15 @@ pub const REFUSED_CONTENT_TIMES_MAX: u64 = 4;
 /// Addresses in From of a submitted message that are checked for their owner; 554 5.6.0 above it.
 pub const AUTHORS_MAX: usize = 16;
 
+/// One line on the control socket, octets, with its LF; a longer one ends the connection. Held by the connection.
+pub const CONTROL_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Connections on the control socket; the next one waits to be accepted.
+pub const CONTROL_CONNECTIONS_MAX: usize = 4;
+/// Silence on a control connection before it is closed.
+pub const CONTROL_IDLE_SECS: u64 = 30;
+/// Rows of a list in one answer; the asker comes again for more. A row is at most `CONTROL_LINE_BYTES_MAX`.
+pub const CONTROL_ROWS_MAX: usize = 100;
+
 /// IMAP command without its literals, octets. RFC 7162 section 4 asks for 8,192 at least; NO/BAD [TOOBIG].
 pub const IMAP_COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// IMAP tag, octets.

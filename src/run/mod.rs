@@ -2,6 +2,7 @@
 
 pub mod block_memory;
 pub mod certificates;
+pub mod control;
 pub mod journal;
 pub mod lanes;
 pub mod login;

@@ -72,6 +72,8 @@ pub struct Credential {
 /// A domain as `domain list` shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DomainRow {
+    /// Its place in the list.
+    pub id: u64,
     /// A-labels.
     pub name: Box<str>,
     /// The domain whose addresses it has.
@@ -104,6 +106,8 @@ pub struct AccountRow {
 /// An alias, a catch-all or a reject-listed address as `alias list` shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AliasRow {
+    /// Its place in the list.
+    pub id: u64,
     /// `local@domain`; `*@domain` is the catch-all.
     pub address: Box<str>,
     /// As they were given; none for a reject-listed address.

@@ -75,14 +75,18 @@ impl StateReader {
         Ok(name.and_then(|name| Domain::parse(&name).ok()))
     }
 
-    /// All domains in the order in which they were added.
-    pub fn domains(&mut self) -> Result<Vec<DomainRow>, StoreError> {
-        Ok(self.domain_rows().map_err(Trouble::from)?)
+    /// Domains with ids after `after` (0: from the first), in the order in which they were added.
+    pub fn domains(&mut self, after: u64, rows_max: usize) -> Result<Vec<DomainRow>, StoreError> {
+        Ok(self.domain_rows(after, rows_max).map_err(Trouble::from)?)
     }
 
-    /// All accounts in the order in which they were added.
-    pub fn accounts(&mut self) -> Result<Vec<AccountRow>, StoreError> {
-        Ok(self.account_rows()?)
+    /// Accounts with ids after `after` (0: from the first), in the order in which they were added.
+    pub fn accounts(
+        &mut self,
+        after: AccountId,
+        rows_max: usize,
+    ) -> Result<Vec<AccountRow>, StoreError> {
+        Ok(self.account_rows("c.id > ?1", after, rows_max)?)
     }
 
     /// The account of this name.
@@ -90,19 +94,19 @@ impl StateReader {
         let Some(credential) = self.credential_of(name)? else {
             return Ok(None);
         };
-        let rows = self.account_rows_where("a.account = ?1", Some(credential.account))?;
+        let rows = self.account_rows("c.id = ?1", credential.account, 1)?;
         Ok(rows.into_iter().next())
     }
 
     /// The account of this id.
     pub fn account_by_id(&mut self, account: AccountId) -> Result<Option<AccountRow>, StoreError> {
-        let rows = self.account_rows_where("a.account = ?1", Some(account))?;
+        let rows = self.account_rows("c.id = ?1", account, 1)?;
         Ok(rows.into_iter().next())
     }
 
-    /// All aliases, catch-alls and reject-listed addresses, by domain and name.
-    pub fn aliases(&mut self) -> Result<Vec<AliasRow>, StoreError> {
-        Ok(self.alias_rows()?)
+    /// Aliases, catch-alls and reject-listed addresses with ids after `after` (0: from the first).
+    pub fn aliases(&mut self, after: u64, rows_max: usize) -> Result<Vec<AliasRow>, StoreError> {
+        Ok(self.alias_rows(after, rows_max)?)
     }
 
     /// Removed accounts whose mail is still there: a crash came between.
@@ -155,39 +159,38 @@ impl StateReader {
         Ok(Some(credential))
     }
 
-    fn domain_rows(&self) -> rusqlite::Result<Vec<DomainRow>> {
+    fn domain_rows(&self, after: u64, rows_max: usize) -> rusqlite::Result<Vec<DomainRow>> {
         let mut statement = self.db.prepare_cached(
-            "SELECT d.name, m.name,
+            "SELECT d.id, d.name, m.name,
                (SELECT count(*) FROM addresses a WHERE a.domain = d.id AND a.kind = 0),
                (SELECT count(*) FROM addresses a WHERE a.domain = d.id AND a.kind = 1)
-             FROM domains d LEFT JOIN domains m ON m.id = d.mirror ORDER BY d.id",
+             FROM domains d LEFT JOIN domains m ON m.id = d.mirror
+             WHERE d.id > ?1 ORDER BY d.id LIMIT ?2",
         )?;
-        let rows = statement.query_map((), |row| {
+        let rows = statement.query_map((after, rows_max), |row| {
             Ok(DomainRow {
-                name: row.get::<_, String>(0)?.into_boxed_str(),
-                mirror_of: row.get::<_, Option<String>>(1)?.map(String::into_boxed_str),
-                accounts: row.get(2)?,
-                aliases: row.get(3)?,
+                id: row.get(0)?,
+                name: row.get::<_, String>(1)?.into_boxed_str(),
+                mirror_of: row.get::<_, Option<String>>(2)?.map(String::into_boxed_str),
+                accounts: row.get(3)?,
+                aliases: row.get(4)?,
             })
         })?;
         rows.collect()
     }
 
-    fn account_rows(&self) -> Result<Vec<AccountRow>, Trouble> {
-        self.account_rows_where("?1 IS NULL", None)
-    }
-
-    fn account_rows_where(
+    fn account_rows(
         &self,
         condition: &str,
-        account: Option<AccountId>,
+        account: AccountId,
+        rows_max: usize,
     ) -> Result<Vec<AccountRow>, Trouble> {
         let mut statement = self.db.prepare_cached(&format!(
             "SELECT c.id, a.local, d.name, c.disabled, c.quota_bytes, c.created_secs, o.account IS NOT NULL, c.version
              FROM accounts c JOIN addresses a ON a.account = c.id JOIN domains d ON d.id = a.domain
-             LEFT JOIN owner o ON o.account = c.id WHERE {condition} ORDER BY c.id"
+             LEFT JOIN owner o ON o.account = c.id WHERE {condition} ORDER BY c.id LIMIT ?2"
         ))?;
-        let mut rows = statement.query([account.map(|a| a.0)])?;
+        let mut rows = statement.query((account.0, rows_max))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let local: String = row.get(1)?;
@@ -205,17 +208,18 @@ impl StateReader {
         Ok(found)
     }
 
-    fn alias_rows(&self) -> Result<Vec<AliasRow>, Trouble> {
+    fn alias_rows(&self, after: u64, rows_max: usize) -> Result<Vec<AliasRow>, Trouble> {
         let mut statement = self.db.prepare_cached(
             "SELECT a.id, a.local, d.name, a.kind FROM addresses a JOIN domains d ON d.id = a.domain
-             WHERE a.kind <> 0 ORDER BY d.id, a.key",
+             WHERE a.kind <> 0 AND a.id > ?1 ORDER BY a.id LIMIT ?2",
         )?;
-        let mut rows = statement.query(())?;
+        let mut rows = statement.query((after, rows_max))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let local: String = row.get(1)?;
             let domain: String = row.get(2)?;
             found.push(AliasRow {
+                id: row.get(0)?,
                 address: written(&local, &domain)?.into_boxed_str(),
                 targets: target_names(&self.db, row.get(0)?)?,
                 rejected: row.get::<_, i64>(3)? == KIND_REJECT,

@@ -370,10 +370,10 @@ fn lists() {
             name: address("ben@a.test"),
         })
         .unwrap();
-    let domains = state.reader.domains().unwrap();
+    let domains = state.reader.domains(0, 9).unwrap();
     assert_eq!((domains[0].accounts, domains[0].aliases), (2, 2));
     assert_eq!(domains[1].mirror_of.as_deref(), Some("a.test"));
-    let accounts = state.reader.accounts().unwrap();
+    let accounts = state.reader.accounts(AccountId(0), 9).unwrap();
     assert_eq!(
         accounts.iter().map(|a| a.owner).collect::<Vec<_>>(),
         [false, true]
@@ -388,7 +388,7 @@ fn lists() {
     );
     let aliases: Vec<String> = state
         .reader
-        .aliases()
+        .aliases(0, 9)
         .unwrap()
         .iter()
         .map(|a| format!("{} {} {}", a.address, a.rejected, a.targets.join(",")))
@@ -396,11 +396,19 @@ fn lists() {
     assert_eq!(
         aliases,
         [
-            "*@a.test false ben@a.test",
+            "team@a.test false ana+x@a.test,o@far.test",
             "old@a.test true ",
-            "team@a.test false ana+x@a.test,o@far.test"
+            "*@a.test false ben@a.test"
         ]
     );
+    let ids: Vec<u64> = (state.reader.aliases(0, 2).unwrap().iter())
+        .map(|a| a.id)
+        .collect();
+    let rest = state.reader.aliases(ids[1], 9).unwrap();
+    assert_eq!((ids.len(), rest.len()), (2, 1));
+    let after = accounts[0].account;
+    assert_eq!(state.reader.accounts(after, 9).unwrap().len(), 1);
+    assert_eq!(state.reader.domains(domains[1].id, 9).unwrap().len(), 0);
 }
 
 #[test]

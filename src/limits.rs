@@ -24,6 +24,10 @@ pub const HEADER_BLOCK_BYTES_MAX: usize = 128 * 1024;
 pub const LARGE_MESSAGE_BYTES: usize = 128 * 1024;
 /// Buffers of LARGE_MESSAGE_BYTES in the body pool. A transaction waits for one at DATA; then 452 4.3.1.
 pub const BODY_BUFFERS_MAX: usize = 64;
+/// Of these, what port 25 may hold: strangers never keep people from sending.
+pub const BODY_BUFFERS_STRANGERS_MAX: usize = 56;
+/// Buffers kept for reuse when no message holds them; the others go back to the system.
+pub const BODY_BUFFERS_SPARE_MAX: usize = 4;
 
 /// Local part without its quotes, octets. RFC 5321 section 4.5.3.1.1 promises only 64, but generated bounce addresses
 /// of large senders are longer and must be able to write to us; 501 5.1.7 or 501 5.1.3.
@@ -99,6 +103,10 @@ pub const CONTENT_BASE_SECS: u64 = 300;
 pub const CONTENT_BYTES_PER_SEC_MIN: u64 = 512;
 /// Wait for a buffer of the body pool, seconds; then 452 4.3.1.
 pub const BODY_BUFFER_WAIT_SECS: u64 = 20;
+/// Recipients whose lookup one connection keeps for its next messages, and for how many seconds.
+pub const LOOKUPS_KEPT_MAX: usize = 16;
+/// See LOOKUPS_KEPT_MAX: a new alias is known after so long.
+pub const LOOKUP_KEPT_SECS: u64 = 5;
 /// Refused content is still read up to this many times the largest message, so that the peer sees why; then closed.
 pub const REFUSED_CONTENT_TIMES_MAX: u64 = 4;
 /// Addresses in From of a submitted message that are checked for their owner; 554 5.6.0 above it.

@@ -1,6 +1,7 @@
 //! Wiring: one file per long-lived job, straight-line async code. Clocks, randomness and tasks live here.
 
 pub mod block_memory;
+pub mod body;
 pub mod certificates;
 pub mod control;
 pub mod journal;
@@ -9,4 +10,7 @@ pub mod login;
 pub mod notify;
 pub mod password;
 pub mod privileges;
+pub mod random;
+pub mod receive;
 pub mod server;
+pub mod smtp;

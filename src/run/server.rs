@@ -1,5 +1,6 @@
 //! What every session of the process shares: configuration, lanes, TLS, and the wish to stop.
 
+use super::body::BodyPool;
 use super::lanes::Lanes;
 use super::login::Login;
 use crate::config::Config;
@@ -13,6 +14,8 @@ pub struct Server {
     config: RwLock<Arc<Config>>,
     /// Doors to the disk.
     pub lanes: Lanes,
+    /// Buffers for contents on their way in.
+    pub bodies: BodyPool,
     /// Checks passwords.
     pub login: Login,
     /// TLS with the certificates in force.
@@ -27,6 +30,7 @@ impl Server {
         Arc::new(Server {
             config: RwLock::new(Arc::new(config)),
             login: Login::new(lanes.clone()),
+            bodies: BodyPool::default(),
             lanes,
             tls,
             drain: watch::channel(false).0,

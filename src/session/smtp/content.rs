@@ -36,8 +36,7 @@ impl<R> Session<R> {
             .message_bytes_max
             .saturating_mul(REFUSED_CONTENT_TIMES_MAX);
         if bytes > endless {
-            let reply = Reply::new(552, "5.3.4", "Far too large to be read; closing");
-            return close(&reply, out);
+            return close(&super::ENDLESS, out);
         }
         let refusal = match self.chunks {
             Chunks::Failed => Some(Reply::new(503, "5.5.1", "A chunk was refused; RSET first")),

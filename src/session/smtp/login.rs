@@ -84,6 +84,9 @@ impl<R> Session<R> {
                 self.answer(&Reply::new(235, "2.7.0", "Welcome"), out)
             }
             Verified::Denied => self.bad(&Reply::new(535, "5.7.8", "Wrong name or password"), out),
+            Verified::Disabled => {
+                self.bad(&Reply::new(535, "5.7.13", "This account is disabled"), out)
+            }
             Verified::TryLater => self.bad(
                 &Reply::new(
                     454,

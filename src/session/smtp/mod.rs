@@ -75,6 +75,8 @@ pub enum Event<'a, R> {
     Finished(Reply),
     /// Answer to [`Action::SkipChunk`].
     Skipped,
+    /// Refused content that goes on without an end.
+    Endless,
     /// The deadline of a wait has passed.
     TooSlow,
     /// The server wants to stop. Told between commands only.
@@ -123,8 +125,10 @@ pub enum Action {
 pub enum Verified {
     /// It is this account.
     Granted(Address),
-    /// Wrong, or disabled.
+    /// Wrong.
     Denied,
+    /// Right, but the account is disabled.
+    Disabled,
     /// Too many tries, or no place to check one.
     TryLater,
 }
@@ -266,6 +270,7 @@ const SYNTAX_LF: Reply = Reply::new(
 );
 const TOO_LONG: Reply = Reply::new(500, "5.5.6", "Line too long; it was skipped");
 const TOO_SLOW: Reply = Reply::new(421, "4.4.2", "Too slow; closing");
+const ENDLESS: Reply = Reply::new(552, "5.3.4", "Far too large to be read; closing");
 const STOPPING: Reply = Reply::new(421, "4.3.2", "Stopping for a while; come back later");
 const REVOKED: Reply = Reply::new(421, "4.7.0", "The password was changed; log in again");
 const EARLY: Reply = Reply::new(554, "5.5.1", "You spoke before the greeting; goodbye");
@@ -298,6 +303,7 @@ impl<R> Session<R> {
         ) {
             (Event::Connected, _) => self.greet(out),
             (Event::EarlyTalker, _) => close(&EARLY, out),
+            (Event::Endless, _) => close(&ENDLESS, out),
             (Event::TooSlow, _) => close(&TOO_SLOW, out),
             (Event::Drain, _) => close(&STOPPING, out),
             (Event::Revoked, _) => close(&REVOKED, out),

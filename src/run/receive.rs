@@ -1,0 +1,524 @@
+//! One message from its first octet to its reply: content into a body, its header judged, the delivery committed.
+
+use super::body::{Body, Header};
+use super::lanes::{Lanes, now_millis};
+use super::login::LoggedIn;
+use crate::limits::{
+    CONTENT_BASE_SECS, CONTENT_BYTES_PER_SEC_MIN, REFUSED_CONTENT_TIMES_MAX, SMTP_CONTENT_SECS,
+};
+use crate::net::conn::Conn;
+use crate::policy::{accept, submit};
+use crate::session::smtp::{Hello, Role, Route, Transaction};
+use crate::store::change::{Delivery, Into, LocalDelivery, RemoteDelivery};
+use crate::store::row::QueueRecipient;
+use crate::store::state::Target;
+use crate::store::{AccountId, Change, Refused, StoreError};
+use crate::wire::address::Address;
+use crate::wire::dot::{ContentReader, LoneLf};
+use crate::wire::header::{Protocol, Received, delivered_to, return_path};
+use crate::wire::imap::flag::Flags;
+use crate::wire::smtp::Reply;
+use std::io;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Accounts (and, for aliases, addresses elsewhere) behind one recipient.
+pub type Known = Arc<[Target]>;
+
+const TOO_LARGE: Reply = Reply::new(552, "5.3.4", "The message is too large");
+const HEADER_TOO_LARGE: Reply = Reply::new(554, "5.6.0", "The header is too large");
+const NO_SPACE: Reply = Reply::new(452, "4.3.1", "No room for a large message now");
+const TROUBLE: Reply = Reply::new(451, "4.3.0", "Trouble with the disk; try again");
+const NOT_OWNED: Reply = Reply::new(550, "5.7.1", "From names an address that is not yours");
+
+/// Who sends a message and how: what the header fields of ours are made of.
+pub struct Envelope<'a> {
+    /// Sender and recipients.
+    pub mail: &'a Transaction<Known>,
+    /// Which port.
+    pub role: Role,
+    /// The client's greeting.
+    pub hello: Option<&'a Hello>,
+    /// The client's address.
+    pub peer: IpAddr,
+    /// Version and cipher of TLS, where it is on.
+    pub tls: Option<(&'static str, &'static str)>,
+    /// The login, on submission.
+    pub login: Option<&'a LoggedIn>,
+    /// Our name.
+    pub hostname: &'a str,
+}
+
+/// A content that is coming in. Refused ones are read to their end without being kept.
+pub struct Incoming {
+    reader: ContentReader,
+    body: Option<Body>,
+    refused: Option<Reply>,
+    examined: Option<Examined>,
+    bytes_max: u64,
+    taken_bytes: u64,
+    started: Instant,
+    id: String,
+    received_millis: i64,
+    eight_bit: bool,
+}
+
+/// What the header block led to.
+struct Examined {
+    /// Fields of ours that go in front for everybody.
+    added: Vec<u8>,
+}
+
+impl Incoming {
+    /// At its start. `bytes_max`: the configured size of a message.
+    pub fn new(body: Body, role: Role, bytes_max: u64) -> Incoming {
+        let lone_lf = match role {
+            Role::Mx => LoneLf::Refuse,
+            Role::Submission | Role::Submissions => LoneLf::Repair,
+        };
+        Incoming {
+            reader: ContentReader::new(lone_lf),
+            body: Some(body),
+            refused: None,
+            examined: None,
+            bytes_max,
+            taken_bytes: 0,
+            started: Instant::now(),
+            id: super::random::hex_id(),
+            received_millis: now_millis(),
+            eight_bit: false,
+        }
+    }
+
+    /// How long the next octets may take.
+    pub fn patience(&self) -> Duration {
+        let whole = CONTENT_BASE_SECS + self.taken_bytes / CONTENT_BYTES_PER_SEC_MIN;
+        let left = Duration::from_secs(whole).saturating_sub(self.started.elapsed());
+        left.min(Duration::from_secs(SMTP_CONTENT_SECS))
+    }
+
+    /// Takes DATA up to CRLF.CRLF. An error ends the connection.
+    pub async fn take_data(
+        &mut self,
+        conn: &mut Conn,
+        lanes: &Lanes,
+        envelope: &Envelope<'_>,
+    ) -> io::Result<()> {
+        loop {
+            let window = self.window(conn);
+            let (body, eight_bit) = (&mut self.body, &mut self.eight_bit);
+            let taken = self
+                .reader
+                .dotted(window, &mut |piece| keep(body, eight_bit, piece));
+            conn.consume(taken.consume);
+            self.account(taken.consume)?;
+            if taken.ended {
+                return Ok(());
+            }
+            self.make_room(lanes, envelope).await;
+            self.wait(conn).await?;
+        }
+    }
+
+    /// Takes a chunk of BDAT. An error ends the connection.
+    pub async fn take_chunk(
+        &mut self,
+        conn: &mut Conn,
+        mut bytes: u64,
+        lanes: &Lanes,
+        envelope: &Envelope<'_>,
+    ) -> io::Result<()> {
+        while bytes > 0 {
+            self.wait(conn).await?;
+            let window = self.window(conn);
+            let within = usize::try_from(bytes)
+                .unwrap_or(usize::MAX)
+                .min(window.len());
+            let window = window.get(..within).unwrap_or_default();
+            let (body, eight_bit) = (&mut self.body, &mut self.eight_bit);
+            self.reader
+                .counted(window, &mut |piece| keep(body, eight_bit, piece));
+            conn.consume(within);
+            bytes -= within as u64;
+            self.account(within)?;
+            self.make_room(lanes, envelope).await;
+        }
+        Ok(())
+    }
+
+    /// Why the content cannot be kept, as far as is known.
+    pub fn refusal(&self) -> Option<Reply> {
+        let faults = self.reader.faults();
+        let fault = match () {
+            _ if faults.nul => Some("The message holds a NUL"),
+            _ if faults.bare_cr => Some("The message holds a CR without LF"),
+            _ if faults.bare_lf => Some("The message holds a LF without CR"),
+            _ => None,
+        };
+        match fault {
+            Some(text) => Some(Reply::new(554, "5.6.0", text)),
+            None => self.refused.clone(),
+        }
+    }
+
+    /// The end of the content: examines what is left and commits. The reply is final.
+    pub async fn finish(mut self, lanes: &Lanes, envelope: &Envelope<'_>) -> Reply {
+        self.reader.finish_counted();
+        if self.refusal().is_none() {
+            self.examine(lanes, envelope).await;
+        }
+        if let Some(reply) = self.refusal() {
+            return reply;
+        }
+        let (Some(body), Some(examined)) = (self.body.take(), self.examined.take()) else {
+            return TROUBLE;
+        };
+        let bytes = body.bytes();
+        let message = match body.finish(lanes, self.received_millis).await {
+            Ok(message) => message,
+            Err(error) => return no_space(&error),
+        };
+        let delivery = Delivery {
+            message,
+            locals: self.locals(&examined, envelope),
+            remote: self.remote(&examined, envelope),
+        };
+        let committed = lanes.commit(Change::Deliver(Box::new(delivery))).await;
+        match committed {
+            Ok(_) => {
+                let sender = envelope.mail.sender.as_ref().map(Address::to_string);
+                log::info!(
+                    "mail {} from <{}> [{}]: {bytes} octets for {} recipients",
+                    self.id,
+                    sender.unwrap_or_default(),
+                    envelope.peer,
+                    envelope.mail.recipients.len()
+                );
+                Reply::with_text(250, "2.0.0", format!("Kept as {}", self.id))
+            }
+            Err(refused) => reply_to(&refused),
+        }
+    }
+
+    /// As much of the input as fits into the buffer, even if each LF becomes two octets.
+    fn window<'c>(&self, conn: &'c Conn) -> &'c [u8] {
+        let input = conn.input();
+        let room = self
+            .body
+            .as_ref()
+            .map_or(input.len(), |body| body.room() / 2);
+        input.get(..room.min(input.len())).unwrap_or_default()
+    }
+
+    /// Counts what came, and ends the connection of a peer that never stops.
+    fn account(&mut self, bytes: usize) -> io::Result<()> {
+        self.taken_bytes += bytes as u64;
+        if self
+            .body
+            .as_ref()
+            .is_some_and(|body| body.bytes() > self.bytes_max)
+        {
+            self.refuse(TOO_LARGE);
+        }
+        if self.reader.faults().any() {
+            self.body = None;
+        }
+        match self.taken_bytes > self.bytes_max.saturating_mul(REFUSED_CONTENT_TIMES_MAX) {
+            true => Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "endless content",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn refuse(&mut self, reply: Reply) {
+        self.refused.get_or_insert(reply);
+        self.body = None;
+    }
+
+    /// Waits for input when there is none.
+    async fn wait(&mut self, conn: &mut Conn) -> io::Result<()> {
+        if conn.input().is_empty() && conn.fill(self.patience()).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+
+    /// Spills a full buffer, after its header was examined.
+    async fn make_room(&mut self, lanes: &Lanes, envelope: &Envelope<'_>) {
+        if !self.body.as_ref().is_some_and(Body::is_full) {
+            return;
+        }
+        if self.examined.is_none() {
+            self.examine(lanes, envelope).await;
+        }
+        if let Some(body) = &mut self.body
+            && let Err(error) = body.spill(lanes).await
+        {
+            self.refuse(no_space(&error));
+        }
+    }
+
+    /// Judges the header block and starts the scan, once.
+    async fn examine(&mut self, lanes: &Lanes, envelope: &Envelope<'_>) {
+        if self.examined.is_some() {
+            return;
+        }
+        let Some(body) = &mut self.body else {
+            return;
+        };
+        let judged = match body.header() {
+            Header::TooLarge => Err(HEADER_TOO_LARGE),
+            Header::Block(block) => match envelope.login {
+                None => incoming(block, envelope),
+                Some(login) => {
+                    let seconds = self.received_millis.div_euclid(1000);
+                    submitted(block, &self.id, seconds, login, envelope, lanes).await
+                }
+            },
+        };
+        match judged {
+            Ok((added, cuts)) => {
+                body.start_scan(&added, cuts);
+                self.examined = Some(Examined { added });
+            }
+            Err(reply) => self.refuse(reply),
+        }
+    }
+
+    /// One copy for each account, whatever number of addresses led to it.
+    fn locals(&self, examined: &Examined, envelope: &Envelope<'_>) -> Vec<LocalDelivery> {
+        let mut locals: Vec<LocalDelivery> = Vec::new();
+        let received = self.received(envelope);
+        for recipient in &envelope.mail.recipients {
+            let Route::Local(targets) = &recipient.route else {
+                continue;
+            };
+            for target in targets.iter() {
+                let Target::Account { account, name, .. } = target else {
+                    continue;
+                };
+                if locals.iter().any(|local| local.account == *account) {
+                    continue;
+                }
+                let mut prefix = Vec::with_capacity(384 + examined.added.len());
+                return_path(&mut prefix, envelope.mail.sender.as_ref());
+                delivered_to(
+                    &mut prefix,
+                    name,
+                    recipient.address.as_ref().unwrap_or(name),
+                );
+                prefix.extend_from_slice(&received);
+                prefix.extend_from_slice(&examined.added);
+                locals.push(LocalDelivery {
+                    account: *account,
+                    into: Into::Inbox,
+                    prefix,
+                    flags: Flags::default(),
+                });
+            }
+        }
+        locals
+    }
+
+    /// One queue entry for everybody elsewhere.
+    fn remote(&self, examined: &Examined, envelope: &Envelope<'_>) -> Option<RemoteDelivery> {
+        let mail = envelope.mail;
+        let mut recipients: Vec<QueueRecipient> = Vec::new();
+        let mut add = |address: &Address, notify, orcpt: &Option<Box<str>>| {
+            if !recipients.iter().any(|known| known.address == *address) {
+                recipients.push(QueueRecipient {
+                    address: address.clone(),
+                    notify,
+                    orcpt: orcpt.clone(),
+                });
+            }
+        };
+        for recipient in &mail.recipients {
+            match (&recipient.route, &recipient.address) {
+                (Route::Remote, Some(address)) => {
+                    add(address, recipient.notify, &recipient.orcpt);
+                }
+                (Route::Remote, None) => {}
+                (Route::Local(targets), _) => {
+                    for target in targets.iter() {
+                        if let Target::Remote(address) = target {
+                            add(address, recipient.notify, &recipient.orcpt);
+                        }
+                    }
+                }
+            }
+        }
+        if recipients.is_empty() {
+            return None;
+        }
+        let mut prefix = self.received(envelope);
+        prefix.extend_from_slice(&examined.added);
+        Some(RemoteDelivery {
+            sender: mail.sender.clone(),
+            account: envelope.login.map(|login| login.account),
+            prefix,
+            recipients,
+            envid: mail.envid.clone(),
+            return_full: mail.return_full,
+            eight_bit: mail.eight_bit || self.eight_bit,
+            smtputf8: mail.smtputf8,
+        })
+    }
+
+    /// The Received field. Of a submission it does not say where it came from.
+    fn received(&self, envelope: &Envelope<'_>) -> Vec<u8> {
+        let mail = envelope.mail;
+        let from = (envelope.role == Role::Mx).then(|| {
+            let name = envelope.hello.map_or("", |hello| &*hello.name);
+            (name, envelope.peer)
+        });
+        let recipient = match mail.recipients.as_slice() {
+            [only] => only.address.as_ref(),
+            _ => None,
+        };
+        let protocol = Protocol {
+            extended: envelope.hello.is_some_and(|hello| hello.extended),
+            secure: envelope.tls.is_some(),
+            authenticated: envelope.login.is_some(),
+            utf8: mail.smtputf8,
+        };
+        let mut field = Vec::with_capacity(256);
+        Received {
+            from,
+            by: envelope.hostname,
+            with: protocol.name(),
+            tls: envelope.tls,
+            id: &self.id,
+            recipient,
+            seconds: self.received_millis.div_euclid(1000),
+        }
+        .write(&mut field);
+        field
+    }
+}
+
+/// Passes over octets that nobody wants.
+pub async fn skip(conn: &mut Conn, mut bytes: u64) -> io::Result<()> {
+    let started = Instant::now();
+    let mut skipped = 0u64;
+    while bytes > 0 {
+        if conn.input().is_empty() {
+            let whole = CONTENT_BASE_SECS + skipped / CONTENT_BYTES_PER_SEC_MIN;
+            let left = Duration::from_secs(whole).saturating_sub(started.elapsed());
+            if conn
+                .fill(left.min(Duration::from_secs(SMTP_CONTENT_SECS)))
+                .await?
+                == 0
+            {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let here = (conn.input().len() as u64).min(bytes);
+        conn.consume(usize::try_from(here).unwrap_or(usize::MAX));
+        bytes -= here;
+        skipped += here;
+    }
+    Ok(())
+}
+
+fn keep(body: &mut Option<Body>, eight_bit: &mut bool, piece: &[u8]) {
+    if let Some(body) = body {
+        body.push(piece);
+        *eight_bit = *eight_bit || !piece.is_ascii();
+    }
+}
+
+type Judged = Result<(Vec<u8>, Vec<Range<u32>>), Reply>;
+
+/// Port 25.
+fn incoming(block: &[u8], envelope: &Envelope<'_>) -> Judged {
+    let mut names: Vec<&Address> = Vec::new();
+    for recipient in &envelope.mail.recipients {
+        if let Route::Local(targets) = &recipient.route {
+            names.extend(targets.iter().filter_map(|target| match target {
+                Target::Account { name, .. } => Some(name),
+                Target::Remote(_) => None,
+            }));
+        }
+    }
+    accept::incoming(block, &names).map(|cuts| (Vec::new(), cuts))
+}
+
+/// Ports 587 and 465.
+async fn submitted(
+    block: &[u8],
+    id: &str,
+    seconds: i64,
+    login: &LoggedIn,
+    envelope: &Envelope<'_>,
+    lanes: &Lanes,
+) -> Judged {
+    let message_id = format!("{id}.{seconds}@{}", envelope.hostname);
+    let done = submit::submitted(&submit::Facts {
+        header: block,
+        login: &login.name,
+        sender: envelope.mail.sender.as_ref(),
+        message_id: &message_id,
+        seconds,
+    })?;
+    // The reverse-path was checked already, and is the author of most mail.
+    let known =
+        |author: &Address| *author == login.name || Some(author) == envelope.mail.sender.as_ref();
+    let unknown: Vec<Address> = done.authors.into_iter().filter(|a| !known(a)).collect();
+    if !unknown.is_empty() {
+        match owns_all(lanes, login.account, unknown).await {
+            Ok(true) => {}
+            Ok(false) => return Err(NOT_OWNED),
+            Err(error) => {
+                log::warn!("cannot look up who owns an address: {error}");
+                return Err(TROUBLE);
+            }
+        }
+    }
+    Ok((done.added, done.cuts))
+}
+
+/// Whether the account may send as all of these.
+pub async fn owns_all(
+    lanes: &Lanes,
+    account: AccountId,
+    addresses: Vec<Address>,
+) -> Result<bool, StoreError> {
+    lanes
+        .peek(move |reader| {
+            for address in &addresses {
+                if !reader.state().owns(account, address)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+}
+
+fn no_space(error: &StoreError) -> Reply {
+    log::warn!("a large message cannot be kept: {error}");
+    NO_SPACE
+}
+
+/// What the writer's refusal means to a peer.
+fn reply_to(refused: &Refused) -> Reply {
+    match refused {
+        Refused::Quota => Reply::new(452, "4.2.2", "The mailbox is full"),
+        Refused::DiskFull => Reply::new(452, "4.3.1", "The disk is full"),
+        Refused::Limit(_) => Reply::new(452, "4.2.2", "The mailbox has no place left"),
+        Refused::Disk(_)
+        | Refused::NoSuchMailbox
+        | Refused::Exists
+        | Refused::Cannot(_)
+        | Refused::State(_) => {
+            log::error!("a message was not kept: {refused}");
+            TROUBLE
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! One SMTP or submission connection: carries out what `session/smtp` decides.
+
+use super::body::Share;
+use super::login::{LoggedIn, LoginRefused};
+use super::receive::{Envelope, Incoming, Known, owns_all, skip};
+use super::server::Server;
+use crate::config::Config;
+use crate::limits::{
+    BODY_BUFFER_WAIT_SECS, LOOKUP_KEPT_SECS, LOOKUPS_KEPT_MAX, SMTP_COMMAND_SECS, SMTP_REPLY_SECS,
+    TLS_HANDSHAKE_SECS,
+};
+use crate::net::conn::Conn;
+use crate::session::smtp::{
+    Action, Event, Place, Resolved, Role, SenderCheck, Session, Terms, Verified,
+};
+use crate::store::StoreError;
+use crate::store::state::Resolution;
+use crate::wire::address::Address;
+use crate::wire::line::{Framed, LineFault, LineFramer};
+use crate::wire::smtp::Path;
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const COMMAND: Duration = Duration::from_secs(SMTP_COMMAND_SECS);
+const REPLY: Duration = Duration::from_secs(SMTP_REPLY_SECS);
+const HANDSHAKE: Duration = Duration::from_secs(TLS_HANDSHAKE_SECS);
+
+/// Serves one client to its end. A panic in here ends this connection alone: the caller spawns a task for each.
+pub async fn serve(server: Arc<Server>, conn: Conn, role: Role) {
+    let mut dialogue = Dialogue::new(&server, conn, role);
+    if let Err(error) = dialogue.run().await {
+        log::debug!("{role:?} {}: {error}", dialogue.conn.peer());
+    }
+    dialogue.conn.close().await;
+}
+
+struct Dialogue<'s> {
+    server: &'s Server,
+    config: Arc<Config>,
+    conn: Conn,
+    role: Role,
+    session: Session<Known>,
+    framer: LineFramer,
+    /// Replies on their way to the out-buffer.
+    out: Vec<u8>,
+    login: Option<LoggedIn>,
+    /// The content of the message that is coming in.
+    incoming: Option<Box<Incoming>>,
+    lookups: VecDeque<Lookup>,
+}
+
+/// An answer that is kept for the next message of the same connection.
+struct Lookup {
+    path: Path,
+    answer: Resolved<Known>,
+    at: Instant,
+}
+
+/// What came while a line was waited for.
+enum Next {
+    /// A line at `start..end` of the input; `consume` octets go with it.
+    Line {
+        start: usize,
+        end: usize,
+        consume: usize,
+    },
+    Fault(LineFault),
+    TooSlow,
+    Drain,
+    Revoked,
+    Ended,
+}
+
+impl<'s> Dialogue<'s> {
+    fn new(server: &'s Server, conn: Conn, role: Role) -> Dialogue<'s> {
+        let config = server.config();
+        let terms = Terms {
+            hostname: config.hostname.as_str().into(),
+            message_bytes_max: config.message_bytes_max,
+            plain_text_login: config.plain_text_login,
+        };
+        Dialogue {
+            server,
+            config,
+            conn,
+            role,
+            session: Session::new(role, terms),
+            framer: LineFramer::default(),
+            out: Vec::new(),
+            login: None,
+            incoming: None,
+            lookups: VecDeque::new(),
+        }
+    }
+
+    async fn run(&mut self) -> io::Result<()> {
+        if self.role == Role::Submissions {
+            self.conn.start_tls(&self.server.tls, HANDSHAKE).await?;
+        }
+        // A client that cannot wait for the greeting is no mail server.
+        let first = match self.role == Role::Mx && self.speaks_early().await? {
+            true => Event::EarlyTalker,
+            false => Event::Connected,
+        };
+        let mut action = self.session.step(first, &mut self.out);
+        loop {
+            if !self.out.is_empty() {
+                self.conn.send(&self.out, REPLY).await?;
+                self.out.clear();
+            }
+            if action == Action::Close {
+                return Ok(());
+            }
+            let Some(next) = self.carry_out(action).await? else {
+                return Ok(());
+            };
+            action = next;
+        }
+    }
+
+    /// Whether anything came before the greeting. Costs an honest client no time.
+    async fn speaks_early(&mut self) -> io::Result<bool> {
+        // The runtime looks at its sockets before it comes back.
+        tokio::task::yield_now().await;
+        match self.conn.fill(Duration::ZERO).await {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does what the session asked for and tells it what came of it. None at the end of the connection.
+    async fn carry_out(&mut self, action: Action) -> io::Result<Option<Action>> {
+        let event = match action {
+            Action::Read => return self.read().await,
+            Action::Close => return Ok(None),
+            Action::StartTls => {
+                self.conn.flush(REPLY).await?;
+                self.conn.start_tls(&self.server.tls, HANDSHAKE).await?;
+                self.framer = LineFramer::default();
+                Event::TlsReady
+            }
+            Action::Verify { user, password } => {
+                Event::Verified(self.verify(&user, &password).await)
+            }
+            Action::CheckSender(sender) => Event::SenderChecked(self.check_sender(sender).await),
+            Action::Resolve(path) => Event::Resolved(self.resolve(path).await),
+            Action::OpenContent => Event::ContentOpened(self.open_content().await),
+            Action::TakeData => return self.take_data().await.map(Some),
+            Action::TakeChunk { bytes, last } => {
+                return self.take_chunk(bytes, last).await.map(Some);
+            }
+            Action::SkipChunk(bytes) => {
+                self.incoming = None;
+                match skip(&mut self.conn, bytes).await {
+                    Ok(()) => Event::Skipped,
+                    Err(error) => self.content_error(error)?,
+                }
+            }
+        };
+        Ok(Some(self.session.step(event, &mut self.out)))
+    }
+
+    /// Waits for a line and hands it on.
+    async fn read(&mut self) -> io::Result<Option<Action>> {
+        if !self.session.holds_chunks() {
+            // RSET, a new greeting or a refused chunk: the content is no longer wanted.
+            self.incoming = None;
+        }
+        let event = match self.next().await? {
+            Next::Line {
+                start,
+                end,
+                consume,
+            } => {
+                let line = self.conn.input().get(start..end).unwrap_or_default();
+                let action = self.session.step(Event::Line(line), &mut self.out);
+                self.conn.consume(consume);
+                return Ok(Some(action));
+            }
+            Next::Fault(fault) => Event::Fault(fault),
+            Next::TooSlow => Event::TooSlow,
+            Next::Drain => Event::Drain,
+            Next::Revoked => Event::Revoked,
+            Next::Ended => return Ok(None),
+        };
+        Ok(Some(self.session.step(event, &mut self.out)))
+    }
+
+    async fn next(&mut self) -> io::Result<Next> {
+        loop {
+            if self
+                .login
+                .as_ref()
+                .is_some_and(|login| login.watch.is_revoked())
+            {
+                return Ok(Next::Revoked);
+            }
+            let window = self.conn.input();
+            let bytes_max = self.session.line_bytes_max(window);
+            match self.framer.next(window, bytes_max) {
+                Framed::Line { line, consume } => {
+                    let end = consume - 2;
+                    return Ok(Next::Line {
+                        start: end - line.len(),
+                        end,
+                        consume,
+                    });
+                }
+                Framed::Fault { fault, consume } => {
+                    self.conn.consume(consume);
+                    return Ok(Next::Fault(fault));
+                }
+                Framed::More { consume } => self.conn.consume(consume),
+            }
+            if let Some(end) = self.wait().await? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Waits for more input, or for a reason to stop waiting. Replies leave first: whoever pipelines gets them in
+    /// one piece.
+    async fn wait(&mut self) -> io::Result<Option<Next>> {
+        self.conn.flush(REPLY).await?;
+        let patience = match &self.incoming {
+            Some(incoming) => incoming.patience().min(COMMAND),
+            None => COMMAND,
+        };
+        let login = self.login.as_mut();
+        let revoked = async {
+            match login {
+                Some(login) => login.watch.revoked().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.server.drained() => Ok(Some(Next::Drain)),
+            () = revoked => Ok(Some(Next::Revoked)),
+            filled = self.conn.fill(patience) => match filled {
+                Ok(0) => Ok(Some(Next::Ended)),
+                Ok(_) => Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(Some(Next::TooSlow)),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    async fn verify(&mut self, user: &str, password: &[u8]) -> Verified {
+        let peer = self.conn.peer().ip();
+        let now = std::time::Instant::now();
+        match Box::pin(self.server.login.verify(peer, user, password, now)).await {
+            Ok(login) => {
+                let name = login.name.clone();
+                self.login = Some(login);
+                Verified::Granted(name)
+            }
+            Err(LoginRefused::Wrong) => Verified::Denied,
+            Err(LoginRefused::Disabled) => Verified::Disabled,
+            Err(LoginRefused::TryLater) => Verified::TryLater,
+            Err(LoginRefused::Trouble(why)) => {
+                log::warn!("a login cannot be checked: {why}");
+                Verified::TryLater
+            }
+        }
+    }
+
+    async fn check_sender(&mut self, sender: Address) -> SenderCheck {
+        let Some(login) = &self.login else {
+            return SenderCheck::NotOwned;
+        };
+        if login.name == sender {
+            return SenderCheck::Owned;
+        }
+        match owns_all(&self.server.lanes, login.account, vec![sender]).await {
+            Ok(true) => SenderCheck::Owned,
+            Ok(false) => SenderCheck::NotOwned,
+            Err(error) => {
+                log::warn!("cannot look up who owns an address: {error}");
+                SenderCheck::TryLater
+            }
+        }
+    }
+
+    /// Asks the store, or what it said to this connection a moment ago.
+    async fn resolve(&mut self, path: Path) -> Resolved<Known> {
+        let now = Instant::now();
+        let fresh = |at: Instant| now.duration_since(at).as_secs() < LOOKUP_KEPT_SECS;
+        self.lookups.retain(|lookup| fresh(lookup.at));
+        if let Some(lookup) = self.lookups.iter().find(|lookup| lookup.path == path) {
+            return lookup.answer.clone();
+        }
+        let asked = path.clone();
+        let separator = self.config.detail_separator;
+        let resolution: Result<Resolution, StoreError> = self
+            .server
+            .lanes
+            .peek(move |reader| {
+                let state = reader.state();
+                state.set_detail_separator(separator);
+                match &asked {
+                    Path::Address(address) => state.resolve(address),
+                    Path::Local(_) | Path::Null => state.postmaster(),
+                }
+            })
+            .await;
+        let answer = match resolution {
+            Ok(Resolution::Known(targets)) => Resolved::Known(targets.into()),
+            Ok(Resolution::Unknown) => Resolved::Unknown,
+            Ok(Resolution::RejectListed) => Resolved::RejectListed,
+            Ok(Resolution::NotOurs) => Resolved::NotOurs,
+            Err(error) => {
+                log::warn!("cannot look up a recipient: {error}");
+                return Resolved::TryLater;
+            }
+        };
+        if self.lookups.len() >= LOOKUPS_KEPT_MAX {
+            self.lookups.pop_front();
+        }
+        self.lookups.push_back(Lookup {
+            path,
+            answer: answer.clone(),
+            at: now,
+        });
+        answer
+    }
+
+    async fn open_content(&mut self) -> Place {
+        let share = match self.role {
+            Role::Mx => Share::Strangers,
+            Role::Submission | Role::Submissions => Share::Accounts,
+        };
+        let within = Duration::from_secs(BODY_BUFFER_WAIT_SECS);
+        match self.server.bodies.body(share, within).await {
+            Some(body) => {
+                let incoming = Incoming::new(body, self.role, self.config.message_bytes_max);
+                self.incoming = Some(Box::new(incoming));
+                Place::Ready
+            }
+            None => Place::Busy,
+        }
+    }
+
+    async fn take_data(&mut self) -> io::Result<Action> {
+        self.conn.flush(REPLY).await?;
+        let Some(mut incoming) = self.incoming.take() else {
+            return Ok(Action::Close);
+        };
+        let envelope = envelope(
+            &self.session,
+            self.login.as_ref(),
+            &self.config,
+            self.client(),
+        );
+        let Some(envelope) = envelope else {
+            return Ok(Action::Close);
+        };
+        let lanes = &self.server.lanes;
+        let taking = Box::pin(incoming.take_data(&mut self.conn, lanes, &envelope));
+        let event = match taking.await {
+            Ok(()) => Event::Finished(Box::pin(incoming.finish(lanes, &envelope)).await),
+            Err(error) => self.content_error(error)?,
+        };
+        Ok(self.session.step(event, &mut self.out))
+    }
+
+    async fn take_chunk(&mut self, bytes: u64, last: bool) -> io::Result<Action> {
+        let Some(mut incoming) = self.incoming.take() else {
+            return Ok(Action::Close);
+        };
+        let envelope = envelope(
+            &self.session,
+            self.login.as_ref(),
+            &self.config,
+            self.client(),
+        );
+        let Some(envelope) = envelope else {
+            return Ok(Action::Close);
+        };
+        let lanes = &self.server.lanes;
+        let taking = Box::pin(incoming.take_chunk(&mut self.conn, bytes, lanes, &envelope));
+        let event = match taking.await {
+            Ok(()) if last => Event::Finished(Box::pin(incoming.finish(lanes, &envelope)).await),
+            Ok(()) => match incoming.refusal() {
+                Some(reply) => Event::ChunkTaken(Err(reply)),
+                None => {
+                    self.incoming = Some(incoming);
+                    Event::ChunkTaken(Ok(bytes))
+                }
+            },
+            Err(error) => self.content_error(error)?,
+        };
+        Ok(self.session.step(event, &mut self.out))
+    }
+
+    /// What the session is told when content did not come as it should.
+    fn content_error<'e>(&self, error: io::Error) -> io::Result<Event<'e, Known>> {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Ok(Event::TooSlow),
+            io::ErrorKind::QuotaExceeded => Ok(Event::Endless),
+            _ => Err(error),
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client {
+            role: self.role,
+            peer: self.conn.peer().ip(),
+            tls: self.conn.tls().map(|tls| (tls.version, tls.cipher)),
+        }
+    }
+}
+
+/// The socket's part of an envelope.
+struct Client {
+    role: Role,
+    peer: IpAddr,
+    tls: Option<(&'static str, &'static str)>,
+}
+
+/// What a message's own fields are made of; None when there is no message, which would be a bug of ours.
+fn envelope<'e>(
+    session: &'e Session<Known>,
+    login: Option<&'e LoggedIn>,
+    config: &'e Config,
+    client: Client,
+) -> Option<Envelope<'e>> {
+    Some(Envelope {
+        mail: session.transaction()?,
+        role: client.role,
+        hello: session.hello(),
+        peer: client.peer,
+        tls: client.tls,
+        login,
+        hostname: config.hostname.as_str(),
+    })
+}

@@ -57,6 +57,10 @@ impl Shared {
     pub fn visible_lsn(&self) -> Lsn {
         todo!()
     }
+    /// Where large messages come in.
+    pub fn spills(&self) -> &Arc<spill::Spills> {
+        todo!()
+    }
     /// A reader of its own SQLite connection (1 MiB cache) over this store.
     pub fn reader(self: &Arc<Self>) -> Result<Reader, StoreError> {
         todo!()

@@ -1,6 +1,8 @@
 //! The small trait through which the store reaches files, so that a recording, failing or full disk can stand under
 //! it in tests. Paths are relative to the data directory.
 
+pub mod real;
+
 use std::io;
 use std::path::Path;
 
@@ -43,6 +45,8 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `bufs`, one behind another.
     fn write_at(&self, bufs: &[&[u8]], offset: u64) -> io::Result<()>;
+    /// Makes sure that the first `bytes` octets have a place on the disk; new ones read as zeros.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
     /// fdatasync.
     fn sync_data(&self, which: Flush) -> io::Result<()>;
     /// Octets.

@@ -1,11 +1,33 @@
 //! The log: segment files `log/NNNNNNNN.seg`, written in batches by one [`Log`], read at random through [`Segments`],
-//! and in order by a [`Scan`] at open.
+//! and read in order by an [`Opening`] before it becomes a [`Log`].
+//!
+//! Invariants:
+//! * A batch is written by one vectored write and acknowledged after one flush; each batch names the last LSN that
+//!   was acknowledged before it. So one batch at most is in doubt, and it is the last of its segment: whatever
+//!   fails, the writer goes on in another segment.
+//! * A block that holds an acknowledged record is never rewritten before its segment is recycled, and a segment is
+//!   recycled only after its head says on the disk that it is free.
+//! * A segment's head names the segment written before it and the last LSN acknowledged by then: that decides about
+//!   the doubtful batch there. Before a segment is freed, that word is written into the older segment itself (it is
+//!   *sealed*), so that the chain holds whichever segments go.
+
+mod append;
+mod content;
+pub mod format;
+mod open;
+mod scan;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use append::Log;
+pub use content::{LogContent, message_path};
+pub use open::Opening;
+pub use table::{Lease, SegmentInfo, Segments};
 
 use super::StoreError;
-use super::disk::Disk;
-use super::ids::*;
+use super::ids::Lsn;
 use super::record::Record;
-use std::sync::Arc;
 
 /// Where a record starts. Keep all of it in the index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -50,34 +72,26 @@ pub enum AppendError {
     TooLarge(&'static str),
 }
 
-/// A log that has been looked at and waits to be replayed.
-pub struct Opening {}
-
-impl Opening {
-    /// Reads the heads of all segments below `log/` (made when missing). `random` seeds the salts of segments.
-    pub fn new(_disk: Arc<dyn Disk>, _random: fn(&mut [u8])) -> Result<Opening, StoreError> {
-        todo!()
-    }
-    /// Gives every record with an LSN above `after`, in order; stops at the first error of `each`. Must run to its
-    /// end (once) before `start`, since it finds the end of the log.
-    pub fn replay(
-        &mut self,
-        _after: Lsn,
-        _each: &mut dyn FnMut(Replayed) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-    /// Random reads, for the use of `replay`'s callee too.
-    pub fn segments(&self) -> Arc<Segments> {
-        todo!()
-    }
-    /// Makes the writer's end. Every LSN that it gives is above `floor`.
-    pub fn start(self, _floor: Lsn) -> Result<Log, StoreError> {
-        todo!()
+impl std::fmt::Display for AppendError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AppendError::Full => f.write_str("no room for another segment of the log"),
+            AppendError::Failed(why) => write!(
+                f,
+                "the log could not be written ({why}); this change is undone"
+            ),
+            AppendError::ReadOnly(why) => write!(
+                f,
+                "the log cannot be written ({why}) and takes no change until the disk is mended and pillarbox started anew"
+            ),
+            AppendError::TooLarge(which) => {
+                write!(f, "too large for one batch of the log: {which}")
+            }
+        }
     }
 }
 
-/// What a scan meets.
+/// What a replay meets.
 #[derive(Debug)]
 pub enum Replayed {
     /// A record in order.
@@ -100,105 +114,38 @@ pub struct Damage {
     pub segment: u32,
     /// Octets from its start.
     pub offset: u64,
-    /// Lost records, inclusive; empty (`first > last`) when only octets of a content are damaged.
+    /// Lost records, inclusive; empty (`first > last`) when no whole record is lost.
     pub first: Lsn,
     /// Last lost.
     pub last: Lsn,
     /// What is wrong with it, for people.
-    pub what: String,
+    pub what: &'static str,
 }
 
-/// The writer's end.
-pub struct Log {}
-
-impl Log {
-    /// The LSN of the next record.
-    pub fn next_lsn(&self) -> Lsn {
-        todo!()
-    }
-    /// Writes all entries as one batch with one flush. Returns where each is.
-    pub fn append(&mut self, _entries: &[Entry<'_>]) -> Result<Vec<Location>, AppendError> {
-        todo!()
-    }
-    /// Random reads.
-    pub fn segments(&self) -> &Arc<Segments> {
-        todo!()
-    }
-    /// Gives a segment back for recycling; the caller vouches that nothing in it is needed. False while it is leased
-    /// or written.
-    pub fn mark_free(&mut self, _segment: u32) -> Result<bool, StoreError> {
-        todo!()
-    }
-    /// Marks the log as closed in order.
-    pub fn close(self) -> Result<(), StoreError> {
-        todo!()
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Damage {
+            segment,
+            offset,
+            first,
+            last,
+            what,
+        } = self;
+        write!(
+            f,
+            "log segment {segment:08} is damaged at octet {offset}: {what}; "
+        )?;
+        if first > last {
+            write!(f, "no change is lost")
+        } else {
+            write!(f, "changes {first} to {last} are lost")
+        }
     }
 }
 
-/// All segments: shared by the writer and all readers.
-pub struct Segments {}
-
-/// A live segment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SegmentInfo {
-    /// Number.
-    pub segment: u32,
-    /// Generation.
-    pub generation: u32,
-    /// Its first LSN.
-    pub first: Lsn,
-    /// Octets used.
-    pub used_bytes: u64,
-    /// Records are still added to it.
-    pub written: bool,
-    /// Readers that hold it.
-    pub leases: usize,
-}
-
-impl Segments {
-    /// Live segments by first LSN.
-    pub fn live(&self) -> Vec<SegmentInfo> {
-        todo!()
-    }
-    /// How many segments wait for recycling.
-    pub fn free(&self) -> usize {
-        todo!()
-    }
-    /// Holds a segment; None when `at` is of an older generation.
-    pub fn lease(self: &Arc<Self>, _at: Location) -> Option<Lease> {
-        todo!()
-    }
-    /// Opens the content of the message or relocation record at `at` for reading; checks that it is `email`'s.
-    pub fn content(
-        self: &Arc<Self>,
-        _at: Location,
-        _email: EmailId,
-    ) -> Result<LogContent, StoreError> {
-        todo!()
-    }
-    /// Reads one record.
-    pub fn record(&self, _at: Location) -> Result<(Lsn, Record), StoreError> {
-        todo!()
-    }
-}
-
-/// Keeps a segment from being recycled.
-pub struct Lease {}
-
-/// An open content, leased.
-pub struct LogContent {}
-
-impl LogContent {
-    /// Octets.
-    pub fn bytes(&self) -> u64 {
-        todo!()
-    }
-    /// Fills `into` from `at` as far as there are octets; checks each chunk that it touches.
-    pub fn read_at(&self, _at: u64, _into: &mut [u8]) -> Result<usize, StoreError> {
-        todo!()
-    }
-    /// The CRC32C of each chunk (a relocation of a message file writes them again).
-    pub fn chunk_crcs(&self) -> &[u32] {
-        todo!()
-    }
+/// An error of the disk in the store's words.
+fn disk_error(doing: &str, error: &std::io::Error) -> StoreError {
+    StoreError(format!(
+        "{doing}: {error}; see whether the disk is healthy and mounted"
+    ))
 }

@@ -1,0 +1,294 @@
+//! Opening: heads of all segments, replay in order, and the writer's start behind the end.
+
+use super::append::{Current, Log, Stage};
+use super::content::read_exact;
+use super::format::*;
+use super::scan::{Each, End, Scanned, newer_version, scan_segment};
+use super::table::{Condition, Segments, Slot};
+use super::{Damage, Replayed, disk_error};
+use crate::limits::{BATCH_RECORDS_MAX, BLOCK_BYTES};
+use crate::store::StoreError;
+use crate::store::disk::{Disk, DiskFile, Flush};
+use crate::store::ids::Lsn;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A log whose segments are known and which waits to be replayed.
+pub struct Opening {
+    segments: Arc<Segments>,
+    random: fn(&mut [u8]),
+    /// Found while heads were read; given at the start of the replay.
+    damage: Vec<Damage>,
+    /// The end of the log, once it was scanned.
+    end: Option<TheEnd>,
+}
+
+#[derive(Clone, Copy)]
+struct TheEnd {
+    last: Lsn,
+    /// The last segment that holds a record, where its records end, and whether the log was closed there.
+    tail: Option<(SegmentHead, Scanned)>,
+    /// Something stood behind that counts for nothing.
+    torn: bool,
+}
+
+/// What a segment's first block says.
+enum Head {
+    Known(SegmentHead),
+    /// A file that never held a durable record.
+    Blank,
+    /// Its head is lost; the head of its first batch told the rest.
+    Guessed(SegmentHead),
+    Lost,
+}
+
+impl Opening {
+    /// Reads the heads of all segments below `log/` (made when missing). `random` gives the salts of segments.
+    pub fn new(disk: Arc<dyn Disk>, random: fn(&mut [u8])) -> Result<Opening, StoreError> {
+        let path = Path::new("log");
+        disk.create_dir(path)
+            .map_err(|error| disk_error("cannot make the directory log", &error))?;
+        let names = disk
+            .list(path)
+            .map_err(|error| disk_error("cannot list the directory log", &error))?;
+        if names.is_empty() {
+            disk.sync_dir(Path::new(""), Flush::SegmentName)
+                .map_err(|error| disk_error("cannot flush the data directory", &error))?;
+        }
+        let mut opening = Opening {
+            segments: Arc::new(Segments::new(disk)),
+            random,
+            damage: Vec::new(),
+            end: None,
+        };
+        let numbers = names.iter().filter_map(|name| segment_number(name));
+        for number in numbers {
+            opening.look_at(number)?;
+        }
+        Ok(opening)
+    }
+
+    /// Gives every record with an LSN above `after`, in order, and every damage that it meets; stops at the first
+    /// error of `each`. `after` is an LSN that is known to have been acknowledged (0: none), so a log that ends
+    /// before it is damaged.
+    pub fn replay(&mut self, after: Lsn, each: &mut Each<'_>) -> Result<(), StoreError> {
+        for damage in self.damage.drain(..) {
+            each(Replayed::Damage(damage))?;
+        }
+        self.scan(after, after, each)
+    }
+
+    /// Random reads, for the use of `replay`'s callee too.
+    pub fn segments(&self) -> &Arc<Segments> {
+        &self.segments
+    }
+
+    /// Makes the writer's end. Every LSN that it gives is above `floor`.
+    pub fn start(mut self, floor: Lsn) -> Result<Log, StoreError> {
+        if self.end.is_none() {
+            self.scan(Lsn::MAX, 0, &mut |_| Ok(()))?;
+        }
+        let end = self.end.expect("the scan above sets it");
+        let mut log = Log {
+            segments: self.segments.clone(),
+            random: self.random,
+            current: None,
+            previous: Link::default(),
+            next: end.last.max(floor) + 1,
+            flushed: end.last,
+            strike: None,
+            heads: Vec::new(),
+        };
+        if let Some((head, scanned)) = end.tail {
+            log.previous = Link {
+                segment: head.segment,
+                generation: head.generation,
+            };
+            if scanned.closed && !end.torn && scanned.used_bytes < crate::limits::SEGMENT_BYTES {
+                self.go_on(&mut log, head, scanned)?;
+                return Ok(log);
+            }
+            log.seal(log.previous, scanned.last)?;
+        }
+        // A batch of unknown LSNs may have been on its way at each of these: they are never given again.
+        let firsts = self.segments.live();
+        let highest = firsts
+            .iter()
+            .map(|info| info.first)
+            .fold(end.last.max(floor), Lsn::max);
+        log.next = match (highest, end.tail) {
+            (0, None) => 1,
+            _ => highest + BATCH_RECORDS_MAX as u64 + 1,
+        };
+        let empty = firsts
+            .iter()
+            .filter(|info| info.used_bytes == FIRST_BATCH_AT);
+        for info in empty {
+            log.mark_free(info.segment)?;
+        }
+        Ok(log)
+    }
+
+    fn go_on(&self, log: &mut Log, head: SegmentHead, end: Scanned) -> Result<(), StoreError> {
+        let file = self.segments.file(head.segment)?;
+        if let Some(slot) = self.segments.table().slots.get_mut(&head.segment) {
+            slot.condition = Condition::Written;
+        }
+        log.current = Some(Current {
+            head,
+            file,
+            at: end.used_bytes,
+            stage: Stage::Begun,
+        });
+        Ok(())
+    }
+
+    /// Scans the live segments that may hold something above `after`, always the last ones.
+    fn scan(&mut self, after: Lsn, known: Lsn, each: &mut Each<'_>) -> Result<(), StoreError> {
+        let live = self.live_heads();
+        // Replay must not be ahead of the disk: what a killed process wrote may still be on its way there.
+        if let Some(last) = live.last() {
+            let flushed = self.segments.file(last.segment)?.sync_data(Flush::Batch);
+            flushed.map_err(|error| disk_error("cannot flush the log", &error))?;
+        }
+        let mut end = TheEnd {
+            last: live.first().map_or(0, |head| head.previous_lsn),
+            tail: None,
+            torn: false,
+        };
+        for (place, head) in live.iter().enumerate() {
+            let next = live.get(place + 1);
+            if next.is_some_and(|next| next.previous_lsn <= after && place + 2 < live.len()) {
+                self.pass_over(head, next.map_or(0, |next| next.previous_lsn));
+                continue;
+            }
+            let rule = end_of(head, next, known);
+            let file = self.segments.file(head.segment)?;
+            let scanned = scan_segment(&*file, head, rule, after, each)?;
+            self.settle(head, &scanned);
+            end.last = end.last.max(scanned.last);
+            if scanned.used_bytes > FIRST_BATCH_AT {
+                (end.tail, end.torn) = (Some((*head, scanned)), false);
+            } else {
+                end.torn = true;
+            }
+        }
+        self.end = Some(end);
+        Ok(())
+    }
+
+    fn live_heads(&self) -> Vec<SegmentHead> {
+        let table = self.segments.table();
+        let live = table
+            .slots
+            .values()
+            .filter(|slot| slot.condition == Condition::Live);
+        let mut heads: Vec<SegmentHead> = live.map(|slot| slot.head).collect();
+        heads.sort_by_key(|head| head.first);
+        heads
+    }
+
+    /// Everything in it is below what replay needs.
+    fn pass_over(&self, head: &SegmentHead, last: Lsn) {
+        if let Some(slot) = self.segments.table().slots.get_mut(&head.segment) {
+            slot.last = last;
+        }
+    }
+
+    fn settle(&self, head: &SegmentHead, scanned: &Scanned) {
+        if let Some(slot) = self.segments.table().slots.get_mut(&head.segment) {
+            slot.last = scanned.last;
+            slot.used_bytes = scanned.used_bytes;
+        }
+    }
+
+    /// Reads the head of one segment into the table.
+    fn look_at(&mut self, number: u32) -> Result<(), StoreError> {
+        let file = self.segments.file(number)?;
+        let (head, condition, what) = match read_head(&*file, number)? {
+            Head::Known(head) if head.state == State::Live => (head, Condition::Live, None),
+            Head::Known(head) => (head, Condition::Free, None),
+            Head::Blank => (blank(number), Condition::Free, None),
+            Head::Guessed(head) => (
+                head,
+                Condition::Live,
+                Some("its head is lost; its first batch gave what is needed"),
+            ),
+            Head::Lost => (
+                blank(number),
+                Condition::Aside,
+                Some("its head and first batch are lost, so it cannot be read; it is left alone"),
+            ),
+        };
+        if let Some(what) = what {
+            let (first, last) = (1, 0);
+            self.damage.push(Damage {
+                segment: number,
+                offset: 0,
+                first,
+                last,
+                what,
+            });
+        }
+        self.segments
+            .table()
+            .slots
+            .insert(number, Slot::of_head(head, condition));
+        Ok(())
+    }
+}
+
+/// What the log knows about the end of the segment `head`; `known` is acknowledged for sure.
+fn end_of(head: &SegmentHead, next: Option<&SegmentHead>, known: Lsn) -> End {
+    let link = Link {
+        segment: head.segment,
+        generation: head.generation,
+    };
+    match next {
+        _ if head.sealed_at > 0 => End::Acknowledged(head.sealed_last),
+        Some(next) if next.previous == link => End::Acknowledged(next.previous_lsn),
+        Some(_) => End::Unknown,
+        None => End::Tail(known),
+    }
+}
+
+fn blank(segment: u32) -> SegmentHead {
+    SegmentHead {
+        state: State::Free,
+        segment,
+        generation: 0,
+        salt: 0,
+        first: 0,
+        previous_lsn: 0,
+        previous: Link::default(),
+        sealed_at: 0,
+        sealed_last: 0,
+    }
+}
+
+fn read_head(file: &dyn DiskFile, number: u32) -> Result<Head, StoreError> {
+    let mut block = [0; BLOCK_BYTES as usize];
+    let count = file.read_at(&mut block, 0).unwrap_or(0);
+    match SegmentHead::parse_block(&block, number) {
+        Ok(head) => return Ok(Head::Known(head)),
+        Err(HeadError::Newer(version)) => return Err(newer_version(version)),
+        Err(HeadError::Bad) => {}
+    }
+    let mut octets = [0; BATCH_HEAD_BYTES];
+    let first =
+        read_exact(file, &mut octets, FIRST_BATCH_AT).and_then(|()| BatchHead::parse(&octets).ok());
+    Ok(match first {
+        Some(batch) => Head::Guessed(SegmentHead {
+            state: State::Live,
+            generation: batch.generation,
+            salt: batch.salt,
+            first: batch.first,
+            previous_lsn: batch.flushed,
+            ..blank(number)
+        }),
+        // A head is written with its first batch: without both there was no acknowledged record, unless the block
+        // says that it once held something.
+        None if block[..count].iter().all(|octet| *octet == 0) => Head::Blank,
+        None => Head::Lost,
+    })
+}

@@ -176,9 +176,6 @@ pub const MIME_BOUNDARY_BYTES_MAX: usize = 128;
 /// What all parts below the top level say of themselves, octets; beyond it parts are described by place only. Held by the
 /// message's scanner, then part of its record and its row in the index.
 pub const MIME_STRUCTURE_BYTES_MAX: usize = 256 * 1024;
-/// Octets that SEARCH decodes at once. A search holds at most 12 times as much (decoded, as text, folded), and one part's
-/// header.
-pub const SEARCH_BLOCK_BYTES: usize = 16 * 1024;
 /// Addresses of one kind in an ENVELOPE, octets as IMAP writes them; later ones are dropped. Six lists, held by the
 /// message's scanner, then part of its record and its row in the index.
 pub const ENVELOPE_LIST_BYTES_MAX: usize = 64 * 1024;
@@ -285,3 +282,13 @@ pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 128 * 1024;
 pub const LOG_LINES_PER_MINUTE_MAX: u32 = 20;
 /// Keys whose lines are counted; each is a name in the source.
 pub const LOG_KEYS_MAX: usize = 64;
+
+// ---- store: index
+
+/// Mailbox rows that the writer holds in memory between commits of the index; beyond it they are written and dropped.
+pub const HOT_MAILBOXES_MAX: usize = 1_024;
+/// Changes that the index may hold in its open transaction before it is committed by itself. Each leaves about
+/// 600 octets of pages, so that they fit the connection's cache.
+pub const INDEX_CHANGES_MAX: usize = 512;
+/// Octets of log between two checkpoints of the index: what a crash has to replay at most.
+pub const CHECKPOINT_LOG_BYTES: u64 = 64 * 1024 * 1024;

@@ -5,7 +5,7 @@
 
 use super::CertificateFiles;
 use crate::limits::CERTIFICATE_FILE_BYTES_MAX;
-use nix::unistd::{Uid, User};
+use nix::unistd::User;
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -32,8 +32,7 @@ impl fmt::Display for Unreadable {
 }
 impl std::error::Error for Unreadable {}
 
-/// Reads both files. When root reads them for a `user`, they must be readable for that user too, who will read them on
-/// a reload; rights given by an ACL are not seen.
+/// Reads both files. With a `user` they must be readable for that user too (who reads them on a reload).
 pub fn read(files: &CertificateFiles, user: Option<&str>) -> Result<PemText, Unreadable> {
     Ok(PemText {
         chain: read_one(&files.chain, user)?,
@@ -43,9 +42,7 @@ pub fn read(files: &CertificateFiles, user: Option<&str>) -> Result<PemText, Unr
 
 fn read_one(path: &Path, user: Option<&str>) -> Result<Vec<u8>, Unreadable> {
     let shown = path.display();
-    if let Some(user) = user
-        && Uid::effective().is_root()
-    {
+    if let Some(user) = user {
         readable_for(path, user)?;
     }
     let file = File::open(path).map_err(|error| match error.kind() {

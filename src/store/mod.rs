@@ -7,18 +7,26 @@
 pub mod change;
 pub mod disk;
 pub mod ids;
+pub mod index;
 pub mod learned;
+pub mod lock;
 pub mod log;
+mod open;
 pub mod reader;
+mod rebuild;
 pub mod record;
 pub mod row;
+pub mod shared;
 pub mod spill;
 pub mod state;
+mod summarize;
 pub mod writer;
 
 pub use change::{Change, Done, Refused};
 pub use ids::{AccountId, EmailId, Lsn, MailboxId, ModSeq, QueueId, ThreadId};
+pub use open::open;
 pub use reader::Reader;
+pub use shared::{Health, OpenReport, Shared};
 pub use writer::Writer;
 
 use std::path::PathBuf;
@@ -49,26 +57,18 @@ impl std::fmt::Display for StoreError {
 }
 impl std::error::Error for StoreError {}
 
-/// What writer, readers and watchers share: cheap to ask from any thread.
-pub struct Shared {}
-
-impl Shared {
-    /// The highest LSN whose effect every new read of a [`Reader`] sees.
-    pub fn visible_lsn(&self) -> Lsn {
-        todo!()
+impl StoreError {
+    /// The index failed.
+    pub(crate) fn index(error: rusqlite::Error) -> StoreError {
+        StoreError(StoreError::index_text(&error))
     }
-    /// Where large messages come in.
-    pub fn spills(&self) -> &Arc<spill::Spills> {
-        todo!()
-    }
-    /// A reader of its own SQLite connection (1 MiB cache) over this store.
-    pub fn reader(self: &Arc<Self>) -> Result<Reader, StoreError> {
-        todo!()
+    /// In words.
+    pub(crate) fn index_text(error: &rusqlite::Error) -> String {
+        format!(
+            "index.sqlite failed ({error}): look at the disk; if it is well, delete the file, it is made anew"
+        )
     }
 }
 
-/// Opens (or makes) the store, replays what the index has not seen, and takes the lock of the data directory.
-/// A lock held by another process, an unknown version or record kind is an error that names it.
-pub fn open(_options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
-    todo!()
-}
+#[cfg(test)]
+mod tests;

@@ -1,139 +1,201 @@
 //! Looks at the index and reads ranges of the log. One lane owns each reader; no read transaction outlives a call.
 
-use super::StoreError;
+mod content;
+
+pub use super::index::query::{RowRange, SummaryRef};
+pub use content::ContentReader;
+
 use super::ids::*;
+use super::index::query;
 use super::row::*;
+use super::shared::Shared;
+use super::state::StateReader;
+use super::{StoreError, log};
 use crate::wire::imap::flag::{Flags, Keywords};
 use crate::wire::imap::uid_set::UidSet;
 use crate::wire::mime::Summary;
+use rusqlite::{Connection, OptionalExtension};
+use std::sync::Arc;
 
 /// One reader: a SQLite connection on the index, one on the state, and the open segments.
-pub struct Reader {}
+pub struct Reader {
+    db: Connection,
+    state: StateReader,
+    shared: Arc<Shared>,
+}
 
 impl Reader {
+    pub(super) fn new(db: Connection, state: StateReader, shared: Arc<Shared>) -> Reader {
+        Reader { db, state, shared }
+    }
     /// All mailboxes of an account by name, `INBOX` first.
-    pub fn mailboxes(&mut self, _account: AccountId) -> Result<Vec<MailboxRow>, StoreError> {
-        todo!()
+    pub fn mailboxes(&mut self, account: AccountId) -> Result<Vec<MailboxRow>, StoreError> {
+        query::mailboxes(&self.db, account).map_err(StoreError::index)
     }
     /// One mailbox by name (INBOX without case).
     pub fn mailbox(
         &mut self,
-        _account: AccountId,
-        _name: &str,
+        account: AccountId,
+        name: &str,
     ) -> Result<Option<MailboxRow>, StoreError> {
-        todo!()
+        query::mailbox(&self.db, account, name).map_err(StoreError::index)
     }
     /// One mailbox by id.
-    pub fn mailbox_by_id(&mut self, _mailbox: MailboxId) -> Result<Option<MailboxRow>, StoreError> {
-        todo!()
+    pub fn mailbox_by_id(&mut self, mailbox: MailboxId) -> Result<Option<MailboxRow>, StoreError> {
+        query::mailbox_by_id(&self.db, mailbox).map_err(StoreError::index)
     }
     /// Subscribed names, of missing mailboxes too.
-    pub fn subscriptions(&mut self, _account: AccountId) -> Result<Vec<Box<str>>, StoreError> {
-        todo!()
+    pub fn subscriptions(&mut self, account: AccountId) -> Result<Vec<Box<str>>, StoreError> {
+        query::subscriptions(&self.db, account).map_err(StoreError::index)
     }
     /// The account's keywords.
-    pub fn keywords(&mut self, _account: AccountId) -> Result<Keywords, StoreError> {
-        todo!()
+    pub fn keywords(&mut self, account: AccountId) -> Result<Keywords, StoreError> {
+        query::keywords(&self.db, account).map_err(StoreError::index)
     }
     /// All UIDs from `from_uid` on.
-    pub fn uids(&mut self, _mailbox: MailboxId, _from_uid: u32) -> Result<UidSet, StoreError> {
-        todo!()
+    pub fn uids(&mut self, mailbox: MailboxId, from_uid: u32) -> Result<UidSet, StoreError> {
+        query::uids(&self.db, mailbox, from_uid).map_err(StoreError::index)
     }
     /// Rows with `from_uid <= uid <= to_uid`, ascending, at most `rows_max`; `each` says whether to go on.
     pub fn rows(
         &mut self,
-        _mailbox: MailboxId,
-        _from_uid: u32,
-        _to_uid: u32,
-        _rows_max: usize,
-        _each: &mut dyn FnMut(&MessageRow) -> bool,
+        mailbox: MailboxId,
+        from_uid: u32,
+        to_uid: u32,
+        rows_max: usize,
+        each: &mut dyn FnMut(&MessageRow) -> bool,
     ) -> Result<(), StoreError> {
-        todo!()
+        let range = RowRange {
+            mailbox,
+            from_uid,
+            to_uid,
+            rows_max,
+        };
+        query::rows(&self.db, range, each).map_err(StoreError::index)
+    }
+    /// As [`Reader::rows`], each row with its summary, borrowed: one statement for a FETCH of ENVELOPE and the like.
+    pub fn rows_with_summary(
+        &mut self,
+        range: RowRange,
+        each: &mut dyn FnMut(&MessageRow, SummaryRef<'_>) -> bool,
+    ) -> Result<(), StoreError> {
+        query::rows_with_summary(&self.db, range, each).map_err(StoreError::index)
     }
     /// UIDs with all bits of `flags` set (or, with `set` false, not all): for SEARCH and UNSEEN.
     pub fn uids_with_flags(
         &mut self,
-        _mailbox: MailboxId,
-        _flags: Flags,
-        _set: bool,
+        mailbox: MailboxId,
+        flags: Flags,
+        set: bool,
     ) -> Result<UidSet, StoreError> {
-        todo!()
+        query::uids_with_flags(&self.db, mailbox, flags, set).map_err(StoreError::index)
     }
     /// Messages up to `to_uid` whose flags changed after `since`: (uid, flags, modseq), by modseq then UID, at most `rows_max`.
     pub fn changed_since(
         &mut self,
-        _mailbox: MailboxId,
-        _since: ModSeq,
-        _to_uid: u32,
-        _rows_max: usize,
+        mailbox: MailboxId,
+        since: ModSeq,
+        to_uid: u32,
+        rows_max: usize,
     ) -> Result<Vec<(u32, Flags, ModSeq)>, StoreError> {
-        todo!()
+        query::changed_since(&self.db, mailbox, since, to_uid, rows_max).map_err(StoreError::index)
     }
     /// UIDs expunged after `since`; None when the history does not reach back that far.
     pub fn expunged_since(
         &mut self,
-        _mailbox: MailboxId,
-        _since: ModSeq,
+        mailbox: MailboxId,
+        since: ModSeq,
     ) -> Result<Option<UidSet>, StoreError> {
-        todo!()
+        query::expunged_since(&self.db, mailbox, since).map_err(StoreError::index)
     }
     /// What the scanner said of a content.
-    pub fn summary(&mut self, _content: ContentId) -> Result<Summary, StoreError> {
-        todo!()
+    pub fn summary(&mut self, content: ContentId) -> Result<Summary, StoreError> {
+        self.found(
+            self.db
+                .prepare_cached(
+                    "SELECT envelope, structure, header_bytes, sent_at FROM content WHERE id = ?1",
+                )
+                .and_then(|mut statement| {
+                    statement
+                        .query_row([content.0], |row| {
+                            Ok(Summary {
+                                envelope: row.get(0)?,
+                                structure: row.get(1)?,
+                                header_bytes: row.get(2)?,
+                                sent_at: row.get(3)?,
+                            })
+                        })
+                        .optional()
+                }),
+        )
     }
     /// The content's id, thread and arrival.
-    pub fn email(&mut self, _content: ContentId) -> Result<(EmailId, ThreadId), StoreError> {
-        todo!()
+    pub fn email(&mut self, content: ContentId) -> Result<(EmailId, ThreadId), StoreError> {
+        self.found(
+            self.db
+                .prepare_cached("SELECT email, thread FROM content WHERE id = ?1")
+                .and_then(|mut statement| {
+                    statement
+                        .query_row([content.0], |row| {
+                            Ok((EmailId(row.get(0)?), ThreadId(row.get(1)?)))
+                        })
+                        .optional()
+                }),
+        )
     }
     /// Opens a content for reading: its location is found once and its segment leased until the value is dropped.
     pub fn content(
         &mut self,
-        _content: ContentId,
-        _prefix: u16,
+        content: ContentId,
+        prefix: u16,
     ) -> Result<ContentReader, StoreError> {
-        todo!()
+        let mut tries = 0;
+        loop {
+            let (email, at) = self.location(content)?;
+            match ContentReader::open(&self.shared.segments, email, at, prefix) {
+                Ok(reader) => return Ok(reader),
+                // It may have been relocated between the two looks; the second location is newer.
+                Err(_) if tries == 0 && self.location(content)?.1 != at => tries += 1,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    fn location(&mut self, content: ContentId) -> Result<(EmailId, log::Location), StoreError> {
+        self.found(
+            self.db
+                .prepare_cached("SELECT email, segment, generation, at FROM content WHERE id = ?1")
+                .and_then(|mut statement| {
+                    statement
+                        .query_row([content.0], |row| {
+                            let at = log::Location {
+                                segment: row.get(1)?,
+                                generation: row.get(2)?,
+                                offset: row.get(3)?,
+                            };
+                            Ok((EmailId(row.get(0)?), at))
+                        })
+                        .optional()
+                }),
+        )
+    }
+    fn found<T>(&self, row: rusqlite::Result<Option<T>>) -> Result<T, StoreError> {
+        row.map_err(StoreError::index)?
+            .ok_or_else(|| StoreError("the message was expunged by another session".into()))
     }
     /// The queue, oldest first, from `after` on, at most `rows_max`.
-    pub fn queue(
-        &mut self,
-        _after: QueueId,
-        _rows_max: usize,
-    ) -> Result<Vec<QueueRow>, StoreError> {
-        todo!()
+    pub fn queue(&mut self, after: QueueId, rows_max: usize) -> Result<Vec<QueueRow>, StoreError> {
+        query::queue(&self.db, after, rows_max).map_err(StoreError::index)
     }
     /// What `mail undelete` can bring back.
     pub fn expunged(
         &mut self,
-        _account: AccountId,
-        _rows_max: usize,
+        account: AccountId,
+        rows_max: usize,
     ) -> Result<Vec<ExpungedRow>, StoreError> {
-        todo!()
+        query::expunged(&self.db, account, rows_max).map_err(StoreError::index)
     }
     /// The accounts, aliases and domains.
-    pub fn state(&mut self) -> &mut super::state::StateReader {
-        todo!()
-    }
-}
-
-/// A leased content. It is `Send`: a session keeps it between slices, every read happens in a reader's lane.
-pub struct ContentReader {}
-
-impl ContentReader {
-    /// Octets as served: prefix, then the content without its cuts.
-    pub fn served_bytes(&self) -> u64 {
-        todo!()
-    }
-    /// Octets of the served header block (prefix, header without cuts, empty line).
-    pub fn served_header_bytes(&self) -> u64 {
-        todo!()
-    }
-    /// Difference between an offset in the served message and the same octet's offset in the content as received,
-    /// for octets of the body: `served = received + body_shift`.
-    pub fn body_shift(&self) -> i64 {
-        todo!()
-    }
-    /// Fills `into` from `at` (an offset in the served message) as far as there are octets; checks each chunk.
-    pub fn read_at(&self, _at: u64, _into: &mut [u8]) -> Result<usize, StoreError> {
-        todo!()
+    pub fn state(&mut self) -> &mut StateReader {
+        &mut self.state
     }
 }

@@ -452,13 +452,11 @@ impl Scanner {
         }
     }
 
-    /// Closes the innermost parts until `keep` are left; their bodies end at `end`, or where a part inside begins that a
-    /// delimiter right behind its own cut off.
-    fn close_down_to(&mut self, keep: usize, mut end: u64, lines: u64) {
-        for open in self.open.drain(keep.min(self.open.len())..).rev() {
+    /// Closes the innermost parts until `keep` are left; their bodies end at `end`.
+    fn close_down_to(&mut self, keep: usize, end: u64, lines: u64) {
+        for open in self.open.drain(keep.min(self.open.len())..) {
             if let Some(record) = self.parts.get_mut(open.part) {
-                end = end.max(record.body_start);
-                record.end = end;
+                record.end = end.max(record.body_start);
                 record.lines = lines.saturating_sub(open.lines_before);
             }
         }

@@ -1,0 +1,296 @@
+//! `index.sqlite`: what the log says, as tables. Derived, lazy, and never ahead of the flushed log.
+//!
+//! One transaction stays open over many batches of the writer; each batch is a savepoint in it, so that a batch whose
+//! flush fails leaves no trace. [`Index::publish`] commits: only then readers see it. The LSN that the tables reach
+//! stands in the same transaction.
+
+pub mod apply;
+pub mod mailbox;
+pub mod query;
+pub mod refer;
+pub mod schema;
+
+use super::ids::*;
+use super::record::ContentMeta;
+use mailbox::Mailboxes;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, params};
+use std::path::Path;
+
+/// The one row of `meta`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Meta {
+    /// Every record up to this one is applied.
+    pub lsn: Lsn,
+    /// Next mailbox id.
+    pub next_mailbox: u64,
+    /// Next queue id.
+    pub next_queue: u64,
+    /// Next thread id.
+    pub next_thread: u64,
+    /// The UIDVALIDITY given last.
+    pub uid_validity: u32,
+    /// How long the box has been up in all, seconds: the clock of retention, which no wrong wall clock moves.
+    pub uptime_secs: u64,
+}
+
+/// The writing connection.
+pub struct Index {
+    /// Used by the files of this directory and the planner's look-ups.
+    pub(in crate::store) db: Connection,
+    /// Rows under work.
+    pub(in crate::store) mailboxes: Mailboxes,
+    /// Counters.
+    pub meta: Meta,
+    /// Message files that nobody names any more; they may go once the index is synced.
+    pub dead_files: Vec<EmailId>,
+    batch: u64,
+    before: Option<(Meta, usize)>,
+    open: bool,
+    unpublished: usize,
+}
+
+/// How an index file turned out to be.
+pub enum Opened {
+    /// Usable.
+    Ready(Box<Index>),
+    /// Missing, damaged, of another version: why. To be made anew.
+    Unusable(String),
+}
+
+impl Index {
+    /// Opens an index that is there.
+    pub fn open(path: &Path) -> Opened {
+        if !path.exists() {
+            return Opened::Unusable("index.sqlite is missing".into());
+        }
+        let tried = connect(path).and_then(|db| Ok((read_meta(&db)?, db)));
+        match tried {
+            Ok((Some(meta), db)) => Opened::Ready(Box::new(Index::of(db, meta))),
+            Ok((None, _)) => Opened::Unusable("index.sqlite has another format".into()),
+            Err(e) => Opened::Unusable(format!("index.sqlite cannot be read ({e})")),
+        }
+    }
+
+    /// Makes an empty one; files in the way are removed.
+    pub fn create(path: &Path) -> Result<Index> {
+        for ending in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            // Missing is the usual case; anything else shows when SQLite opens it.
+            let _ = std::fs::remove_file(name);
+        }
+        let db = connect(path)?;
+        db.execute_batch(schema::TABLES)?;
+        let meta = Meta {
+            next_mailbox: 1,
+            next_queue: 1,
+            next_thread: 1,
+            ..Meta::default()
+        };
+        db.execute(
+            "INSERT INTO meta VALUES (1, ?1, x'', 0, 1, 1, 1, 0, 0)",
+            [schema::SCHEMA_VERSION],
+        )?;
+        Ok(Index::of(db, meta))
+    }
+
+    fn of(db: Connection, meta: Meta) -> Index {
+        Index {
+            db,
+            mailboxes: Mailboxes::default(),
+            meta,
+            dead_files: Vec::new(),
+            batch: 0,
+            before: None,
+            open: false,
+            unpublished: 0,
+        }
+    }
+
+    /// Starts a batch: until [`Index::keep_batch`] it can be undone.
+    pub fn begin_batch(&mut self) -> Result<()> {
+        if !self.open {
+            self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            self.open = true;
+        }
+        self.db.prepare_cached("SAVEPOINT batch")?.execute([])?;
+        self.batch += 1;
+        self.before = Some((self.meta, self.dead_files.len()));
+        Ok(())
+    }
+
+    /// The batch is flushed, it counts.
+    pub fn keep_batch(&mut self, changes: usize) -> Result<()> {
+        self.db.prepare_cached("RELEASE batch")?.execute([])?;
+        self.before = None;
+        self.unpublished += changes;
+        self.mailboxes.keep(&self.db)
+    }
+
+    /// The batch never was.
+    pub fn undo_batch(&mut self) -> Result<()> {
+        self.mailboxes.undo();
+        if let Some((meta, files)) = self.before.take() {
+            self.meta = meta;
+            self.dead_files.truncate(files);
+        }
+        self.db.prepare_cached("ROLLBACK TO batch")?.execute([])?;
+        self.db.prepare_cached("RELEASE batch")?.execute([])?;
+        Ok(())
+    }
+
+    /// The number of the batch, under which changed mailbox rows are remembered for its undoing.
+    pub fn mailboxes_batch(&self) -> u64 {
+        self.batch
+    }
+
+    /// Contents that are message files.
+    pub fn message_files(&self) -> Result<Vec<EmailId>> {
+        query::message_files(&self.db)
+    }
+
+    /// How many changes wait for [`Index::publish`].
+    pub fn unpublished(&self) -> usize {
+        self.unpublished
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// SQLite rolled back by itself: what was applied since the last publish is gone.
+    pub fn transaction_is_lost(&self) -> bool {
+        self.open && self.db.is_autocommit()
+    }
+
+    /// Commits what is open.
+    pub fn publish(&mut self) -> Result<()> {
+        if !self.open {
+            return Ok(());
+        }
+        self.mailboxes.write_dirty(&self.db)?;
+        let meta = self.meta;
+        self.db
+            .prepare_cached(
+                "UPDATE meta SET lsn = ?1, next_mailbox = ?2, next_queue = ?3, next_thread = ?4, uid_validity = ?5,
+                 uptime_secs = ?6",
+            )?
+            .execute(params![
+                meta.lsn,
+                meta.next_mailbox,
+                meta.next_queue,
+                meta.next_thread,
+                meta.uid_validity,
+                meta.uptime_secs
+            ])?;
+        self.db.prepare_cached("COMMIT")?.execute([])?;
+        self.open = false;
+        self.unpublished = 0;
+        Ok(())
+    }
+
+    /// Throws away the open transaction and all that memory knows; the tables are as of the last publish.
+    pub fn roll_back(&mut self) -> Result<()> {
+        if !self.db.is_autocommit() {
+            self.db.execute_batch("ROLLBACK")?;
+        }
+        self.open = false;
+        self.unpublished = 0;
+        self.before = None;
+        self.mailboxes.forget();
+        self.dead_files.clear();
+        match read_meta(&self.db)? {
+            Some(meta) => self.meta = meta,
+            None => return Err(rusqlite::Error::QueryReturnedNoRows),
+        }
+        Ok(())
+    }
+
+    /// Copies the write-ahead log into the database and syncs both; false when a reader was in the way.
+    pub fn checkpoint(&mut self) -> Result<bool> {
+        let busy: i64 = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(busy == 0)
+    }
+}
+
+/// Opens a connection with our settings.
+fn connect(path: &Path) -> Result<Connection> {
+    let db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    db.execute_batch(schema::PRAGMAS)?;
+    db.set_prepared_statement_cache_capacity(96);
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(db)
+}
+
+/// A reader's connection.
+pub fn connect_reader(path: &Path) -> Result<Connection> {
+    let db = connect(path)?;
+    db.execute_batch("PRAGMA query_only = ON")?;
+    Ok(db)
+}
+
+/// None: not one of ours.
+fn read_meta(db: &Connection) -> Result<Option<Meta>> {
+    let tables: i64 = db.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'message', 'content')",
+        [],
+        |row| row.get(0),
+    )?;
+    if tables != 3 {
+        return Ok(None);
+    }
+    db.query_row(
+        "SELECT lsn, next_mailbox, next_queue, next_thread, uid_validity, uptime_secs FROM meta WHERE version = ?1",
+        [schema::SCHEMA_VERSION],
+        |row| {
+            Ok(Meta {
+                lsn: row.get(0)?,
+                next_mailbox: row.get(1)?,
+                next_queue: row.get(2)?,
+                next_thread: row.get(3)?,
+                uid_validity: row.get(4)?,
+                uptime_secs: row.get(5)?,
+            })
+        },
+    )
+    .optional()
+}
+
+/// The content's row is named after the LSN of the record that brought it, which the first half of its email id
+/// repeats: so neither needs an index of random keys, whose pages would be most of what a delivery writes.
+pub fn content_id(email: EmailId) -> i64 {
+    let mut lsn = [0; 8];
+    lsn.copy_from_slice(&email.0[..8]);
+    i64::from_be_bytes(lsn)
+}
+
+/// The email id of the content that record `lsn` brings: the LSN, then 64 random bits.
+pub fn email_id(lsn: Lsn, random: [u8; 8]) -> EmailId {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&lsn.to_be_bytes());
+    id[8..].copy_from_slice(&random);
+    EmailId(id)
+}
+
+/// Octets as served with prefix number `prefix`.
+pub fn served_bytes(content: &ContentMeta, prefix: u16) -> u64 {
+    let cut: u64 = content
+        .cuts
+        .iter()
+        .map(|cut| u64::from(cut.end - cut.start))
+        .sum();
+    let prefix = content
+        .prefixes
+        .get(usize::from(prefix))
+        .map_or(0, Vec::len);
+    content.bytes - cut.min(content.bytes) + prefix as u64
+}

@@ -1,0 +1,172 @@
+//! Opening a store: the lock, the format, the log's end, the index brought up to it, orphans removed.
+
+use super::index::apply::Applied;
+use super::index::{Index, Opened};
+use super::lock::DirLock;
+use super::log::{Opening, Replayed};
+use super::record::Record;
+use super::shared::{OpenReport, Parts, Shared, index_path};
+use super::spill::Spills;
+use super::state::StateWriter;
+use super::summarize::summarize;
+use super::{Options, StoreError, Writer, rebuild};
+use crate::limits::INDEX_CHANGES_MAX;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The version of what lies in a data directory. Every later version opens every earlier one.
+const FORMAT: u32 = 1;
+
+/// Opens (or makes) the store, replays what the index has not seen, and takes the lock of the data directory.
+/// A lock held by another process, an unknown version or record kind is an error that names it.
+pub fn open(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
+    std::fs::create_dir_all(&options.dir).map_err(|e| {
+        StoreError(format!(
+            "cannot make the data directory {}: {e}",
+            options.dir.display()
+        ))
+    })?;
+    let lock = DirLock::take(&options.dir)?;
+    check_format(&options.dir)?;
+    let state = StateWriter::open(&options.dir)?;
+    let mut report = OpenReport::default();
+    let mut opening = Opening::new(options.disk.clone(), options.random)?;
+    let mut index = bring_up(&options.dir, &mut opening, &mut report)?;
+    let spills = Spills::new(options.disk.clone(), options.random, options.reserve_bytes)?;
+    sweep(&spills, &index, &mut report)?;
+    index.publish().map_err(StoreError::index)?;
+    index.checkpoint().map_err(StoreError::index)?;
+    let visible = index.meta.lsn;
+    let segments = opening.segments().clone();
+    let log = opening.start(visible)?;
+    let parts = Parts {
+        segments,
+        spills,
+        visible,
+        report,
+        lock: Some(lock),
+    };
+    let shared = Arc::new(Shared::new(&options, parts));
+    Ok((Writer::new(index, log, state, shared.clone()), shared))
+}
+
+/// Files that nobody names go: spills that a crash cut off, message files whose record was never written. The log is
+/// replayed by now, so what has no row has no reference.
+fn sweep(spills: &Arc<Spills>, index: &Index, report: &mut OpenReport) -> Result<(), StoreError> {
+    let named: HashSet<_> = index
+        .message_files()
+        .map_err(StoreError::index)?
+        .into_iter()
+        .collect();
+    let removed = spills.sweep(&mut |email| named.contains(&email))?;
+    if removed > 0 {
+        report.lines.push(format!(
+            "{removed} files of messages that were never accepted, or are gone, were removed"
+        ));
+    }
+    Ok(())
+}
+
+/// The index as of the end of the log: by replay, or made anew when it cannot be used.
+fn bring_up(
+    dir: &Path,
+    opening: &mut Opening,
+    report: &mut OpenReport,
+) -> Result<Index, StoreError> {
+    match Index::open(&index_path(dir)) {
+        Opened::Ready(mut index) => {
+            replay(&mut index, opening, report)?;
+            Ok(*index)
+        }
+        Opened::Unusable(why) => {
+            let (index, rebuilt) = rebuild::from_log(&index_path(dir), opening)?;
+            // A new store has nothing to say.
+            if index.meta.lsn > 0 {
+                report
+                    .lines
+                    .push(format!("{why}: it was made anew from the log"));
+                report.lines.extend(rebuilt.lines);
+                report.replayed = rebuilt.records;
+            }
+            Ok(index)
+        }
+    }
+}
+
+/// Applies what the index has not seen.
+fn replay(
+    index: &mut Index,
+    opening: &mut Opening,
+    report: &mut OpenReport,
+) -> Result<(), StoreError> {
+    let segments = opening.segments().clone();
+    let mut pending = 0;
+    opening.replay(index.meta.lsn, &mut |met| {
+        match met {
+            Replayed::Damage(damage) => report.lines.push(format!(
+                "damage in segment {} at octet {}: {}",
+                damage.segment, damage.offset, damage.what
+            )),
+            Replayed::Record { lsn, at, record } => {
+                if pending == 0 {
+                    index.begin_batch().map_err(StoreError::index)?;
+                }
+                let summary = match &record {
+                    Record::Message(message) => Some(summarize(&segments, at, &message.content)),
+                    _ => None,
+                };
+                let summary = summary.as_ref();
+                let applied = Applied {
+                    lsn,
+                    record: &record,
+                    summary,
+                    at: Some(at),
+                };
+                index.apply(applied).map_err(StoreError::index)?;
+                report.replayed += 1;
+                pending += 1;
+                if pending >= INDEX_CHANGES_MAX {
+                    index.keep_batch(pending).map_err(StoreError::index)?;
+                    index.publish().map_err(StoreError::index)?;
+                    pending = 0;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if pending > 0 {
+        index.keep_batch(pending).map_err(StoreError::index)?;
+        index.publish().map_err(StoreError::index)?;
+    }
+    Ok(())
+}
+
+/// `format` says which version wrote the directory.
+fn check_format(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join("format");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let new = dir.join("format.new");
+            return std::fs::write(&new, format!("pillarbox {FORMAT}\n"))
+                .and_then(|()| std::fs::rename(&new, &path))
+                .map_err(|e| StoreError(format!("cannot write {}: {e}", path.display())));
+        }
+        Err(e) => return Err(StoreError(format!("cannot read {}: {e}", path.display()))),
+    };
+    let version = text
+        .strip_prefix("pillarbox ")
+        .and_then(|rest| rest.trim().parse::<u32>().ok());
+    match version {
+        Some(version) if (1..=FORMAT).contains(&version) => Ok(()),
+        Some(version) => Err(StoreError(format!(
+            "{} was written by a later version (format {version}, this one knows {FORMAT}): use that version",
+            dir.display()
+        ))),
+        None => Err(StoreError(format!(
+            "{} is no data directory of Pillarbox (its file `format` is not ours): choose another one",
+            dir.display()
+        ))),
+    }
+}

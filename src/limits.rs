@@ -176,6 +176,9 @@ pub const MIME_BOUNDARY_BYTES_MAX: usize = 128;
 /// What all parts below the top level say of themselves, octets; beyond it parts are described by place only. Held by the
 /// message's scanner, then part of its record and its row in the index.
 pub const MIME_STRUCTURE_BYTES_MAX: usize = 256 * 1024;
+/// Octets that SEARCH decodes at once. A search holds at most 12 times as much (decoded, as text, folded), and one part's
+/// header.
+pub const SEARCH_BLOCK_BYTES: usize = 16 * 1024;
 /// Addresses of one kind in an ENVELOPE, octets as IMAP writes them; later ones are dropped. Six lists, held by the
 /// message's scanner, then part of its record and its row in the index.
 pub const ENVELOPE_LIST_BYTES_MAX: usize = 64 * 1024;

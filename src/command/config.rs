@@ -5,6 +5,8 @@ use crate::config::{CertificateFiles, Config, certificate, example};
 use crate::net::tls::Certificate;
 use crate::run::certificates;
 use lexopt::Arg::{Long, Value};
+use nix::unistd::{Uid, User};
+use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `--help`.
@@ -47,8 +49,9 @@ fn check(config: &Config) -> Result<(), Failure> {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs() as i64);
     let (mut wrong, mut notes) = (Vec::new(), Vec::new());
+    let reader = reader(config);
     for files in &config.certificates {
-        match certificate::read(files, config.user.as_deref()) {
+        match certificate::read(files, reader.as_deref()) {
             Err(error) => wrong.push(error.to_string()),
             Ok(text) => match Certificate::parse(&certificates::pem(files, text)) {
                 Err(error) => wrong.push(error.to_string()),
@@ -71,6 +74,16 @@ fn check(config: &Config) -> Result<(), Failure> {
         config.certificates.len(),
         config.memory().total_bytes().div_ceil(1024 * 1024)
     ))
+}
+
+/// Who will read the certificates: the configured user, or the one whom the unit starts the server as.
+fn reader(config: &Config) -> Option<String> {
+    let owner = std::fs::metadata(&config.data).map(|found| found.uid());
+    let owner = owner.ok().filter(|uid| *uid != 0).map(Uid::from_raw);
+    let owner = owner.and_then(|uid| User::from_uid(uid).ok().flatten());
+    let usual = || User::from_name("pillarbox").ok().flatten();
+    let found = || owner.or_else(usual).map(|user| user.name);
+    config.user.clone().or_else(found)
 }
 
 fn dates(

@@ -5,7 +5,7 @@
 
 use super::CertificateFiles;
 use crate::limits::CERTIFICATE_FILE_BYTES_MAX;
-use nix::unistd::User;
+use nix::unistd::{Uid, User};
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -32,7 +32,8 @@ impl fmt::Display for Unreadable {
 }
 impl std::error::Error for Unreadable {}
 
-/// Reads both files. With a `user` they must be readable for that user too (who reads them on a reload).
+/// Reads both files. When root reads them for a `user`, they must be readable for that user too, who will read them on
+/// a reload; rights given by an ACL are not seen.
 pub fn read(files: &CertificateFiles, user: Option<&str>) -> Result<PemText, Unreadable> {
     Ok(PemText {
         chain: read_one(&files.chain, user)?,
@@ -42,7 +43,9 @@ pub fn read(files: &CertificateFiles, user: Option<&str>) -> Result<PemText, Unr
 
 fn read_one(path: &Path, user: Option<&str>) -> Result<Vec<u8>, Unreadable> {
     let shown = path.display();
-    if let Some(user) = user {
+    if let Some(user) = user
+        && Uid::effective().is_root()
+    {
         readable_for(path, user)?;
     }
     let file = File::open(path).map_err(|error| match error.kind() {

@@ -1,5 +1,6 @@
 use super::*;
 use rustls::RootCertStore;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 /// A self-signed pair for these names.
@@ -107,4 +108,48 @@ fn a_reload_reaches_every_clone_and_a_failed_one_changes_nothing() {
     assert_eq!(config(&clone), before);
     acceptor.reload(&[pem(&["b.test"])]).unwrap();
     assert_ne!(config(&clone), before);
+}
+
+/// One exchange through the acceptor; how the client's handshake went.
+async fn exchange(acceptor: &Acceptor, connector: &TlsConnector) -> rustls::HandshakeKind {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let ours = async {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.handshake(Meter::new(socket)).await.unwrap();
+        // TLS 1.3 tickets travel with the first data.
+        stream.write_all(b"hello").await.unwrap();
+        stream.shutdown().await.unwrap();
+    };
+    let theirs = async {
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let name = "box.test".try_into().unwrap();
+        let mut stream = connector.connect(name, socket).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+        stream.get_ref().1.handshake_kind().unwrap()
+    };
+    tokio::join!(ours, theirs).1
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_by_tickets_and_survive_a_reload() {
+    use rustls::HandshakeKind::{Full, FullWithHelloRetryRequest, Resumed};
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let (acceptor, roots) = acceptor(&["box.test"]);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = TlsConnector::from(Arc::new(config));
+        let first = exchange(&acceptor, &connector).await;
+        assert!(
+            matches!(first, Full | FullWithHelloRetryRequest),
+            "{first:?}"
+        );
+        acceptor.reload(&[pem(&["other.test"])]).unwrap();
+        let second = exchange(&acceptor, &connector).await;
+        assert_eq!(second, Resumed, "{version:?}");
+    }
 }

@@ -2,6 +2,8 @@
 
 use nix::sys::prctl;
 use nix::unistd::{self, Uid, User};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Becomes `user` for good when the process is root, and gives up gaining privileges by exec in any case. Call it
 /// before threads are started and after everything that only root may open. The text of an error says what to do.
@@ -20,6 +22,25 @@ pub fn drop_to(user: Option<&str>) -> Result<(), String> {
             errno.desc()
         )
     })
+}
+
+/// For commands that root types: becomes the owner of the data directory, so that no file in it is root's and out of
+/// reach for the server. Does nothing for anybody but root, or when the directory is root's or not there.
+pub fn act_as_owner(directory: &Path) -> Result<(), String> {
+    let Ok(found) = std::fs::metadata(directory) else {
+        return Ok(());
+    };
+    if !Uid::effective().is_root() || found.uid() == 0 {
+        return Ok(());
+    }
+    match User::from_uid(Uid::from_raw(found.uid())) {
+        Ok(Some(owner)) => become_user(&owner.name),
+        _ => Err(format!(
+            "{} belongs to the user number {}, whom this machine does not know; give it to the server's user: chown -R pillarbox: {0}",
+            directory.display(),
+            found.uid()
+        )),
+    }
 }
 
 /// The numbers of a user; an error says how to create it.

@@ -17,6 +17,7 @@ mod lexer;
 mod mailboxes;
 pub mod quote;
 mod scan;
+pub mod search;
 pub mod section;
 pub mod structure;
 #[cfg(test)]

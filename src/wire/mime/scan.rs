@@ -452,11 +452,13 @@ impl Scanner {
         }
     }
 
-    /// Closes the innermost parts until `keep` are left; their bodies end at `end`.
-    fn close_down_to(&mut self, keep: usize, end: u64, lines: u64) {
-        for open in self.open.drain(keep.min(self.open.len())..) {
+    /// Closes the innermost parts until `keep` are left; their bodies end at `end`, or where a part inside begins that a
+    /// delimiter right behind its own cut off.
+    fn close_down_to(&mut self, keep: usize, mut end: u64, lines: u64) {
+        for open in self.open.drain(keep.min(self.open.len())..).rev() {
             if let Some(record) = self.parts.get_mut(open.part) {
-                record.end = end.max(record.body_start);
+                end = end.max(record.body_start);
+                record.end = end;
                 record.lines = lines.saturating_sub(open.lines_before);
             }
         }

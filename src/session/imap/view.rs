@@ -34,8 +34,6 @@ pub struct Delta {
     pub arrived: UidSet,
     /// Those of `arrived` that are \Recent here.
     pub recent: UidSet,
-    /// New flags, of messages of the view.
-    pub changed: Vec<(u32, Flags)>,
 }
 
 /// Whether EXPUNGE responses may be sent now.

@@ -7,8 +7,6 @@ use super::scan::is_astring_char;
 /// `text-code` of a status response (RFC 3501 section 7.1, RFC 5530).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Code {
-    /// ALERT
-    Alert,
     /// ALREADYEXISTS
     AlreadyExists,
     /// APPENDUID uidvalidity uid
@@ -23,8 +21,8 @@ pub enum Code {
     Capability(&'static str),
     /// CLIENTBUG
     ClientBug,
-    /// CLOSED (RFC 7162)
-    Closed,
+    /// CONTACTADMIN
+    ContactAdmin,
     /// COPYUID uidvalidity from to, as one text.
     CopyUid(Box<str>),
     /// EXPUNGEISSUED
@@ -47,14 +45,13 @@ pub enum Code {
     TooBig,
     /// TRYCREATE
     TryCreate,
-    /// UIDNOTSTICKY has no place here; UNAVAILABLE
+    /// UNAVAILABLE
     Unavailable,
 }
 
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Code::Alert => "ALERT",
             Code::AlreadyExists => "ALREADYEXISTS",
             Code::AppendUid(validity, uid) => return write!(f, "APPENDUID {validity} {uid}"),
             Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
@@ -62,7 +59,7 @@ impl std::fmt::Display for Code {
             Code::Cannot => "CANNOT",
             Code::Capability(names) => return write!(f, "CAPABILITY {names}"),
             Code::ClientBug => "CLIENTBUG",
-            Code::Closed => "CLOSED",
+            Code::ContactAdmin => "CONTACTADMIN",
             Code::CopyUid(text) => return write!(f, "COPYUID {text}"),
             Code::ExpungeIssued => "EXPUNGEISSUED",
             Code::Limit => "LIMIT",

@@ -1,0 +1,236 @@
+//! IMAP: one task per connection. Reads a command, asks the gate whether it may run, carries it out over the lanes,
+//! tells what changed in the selected mailbox, answers. One verb a file.
+//!
+//! Memory: an idle session holds its TLS state, this task and the numbers of its view; buffers exist while a command
+//! runs. Each verb's future is boxed, so that the task is not as large as the largest of them.
+
+mod append;
+mod authenticate;
+mod command;
+mod copy;
+mod expunge;
+mod fetch;
+mod idle;
+mod job;
+mod list;
+mod mailboxes;
+mod maps;
+mod octets;
+mod reply;
+mod search;
+mod select;
+mod status;
+mod store;
+mod sync;
+
+use crate::config::Config;
+use crate::net::conn::Conn;
+use crate::run::login::CredentialWatch;
+use crate::run::notify::Watch;
+use crate::run::server::Server;
+use crate::session::imap::gate::{COMMAND_PAUSE, Mistakes, Privacy, State, WRITE_PAUSE, capabilities, patience};
+use crate::session::imap::view::View;
+use crate::store::{AccountId, MailboxId};
+use crate::wire::imap::flag::Keywords;
+use crate::wire::imap::frame::{Framer, Step};
+use crate::wire::imap::write::{Code, Status, put_status, put_untagged};
+use maps::SeqMaps;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What all IMAP sessions of the process share.
+pub struct Imap {
+    server: Arc<Server>,
+    maps: SeqMaps,
+}
+
+impl Imap {
+    /// Puts the parts together.
+    pub fn new(server: Arc<Server>) -> Arc<Imap> {
+        Arc::new(Imap { server, maps: SeqMaps::default() })
+    }
+
+    /// Serves one connection to its end. On the port with TLS from the start, the handshake is done already.
+    pub async fn serve(self: &Arc<Imap>, conn: Conn) {
+        let mut session = Session::new(self.clone(), conn);
+        let end = session.run().await;
+        session.finish(end).await;
+    }
+}
+
+/// Why a session ends.
+#[derive(Debug)]
+enum End {
+    /// The client is gone, or does not read.
+    Gone(io::Error),
+    /// The client said LOGOUT, and has its answer.
+    LoggedOut,
+    /// We end it, with a reason.
+    Bye(&'static str),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
+        End::Gone(error)
+    }
+}
+
+/// One connection.
+struct Session {
+    imap: Arc<Imap>,
+    config: Arc<Config>,
+    conn: Conn,
+    framer: Framer,
+    /// Answers on their way; empty while the session waits.
+    out: Vec<u8>,
+    mistakes: Mistakes,
+    user: Option<Box<User>>,
+    selected: Option<Box<Selected>>,
+}
+
+/// Who is logged in.
+struct User {
+    account: AccountId,
+    watch: CredentialWatch,
+    /// As last told to the client.
+    keywords: Arc<Keywords>,
+}
+
+/// The selected mailbox.
+struct Selected {
+    mailbox: MailboxId,
+    view: View,
+    watch: Watch,
+    /// Expunges are held back that the client has not been told of.
+    held: bool,
+}
+
+impl Session {
+    fn new(imap: Arc<Imap>, conn: Conn) -> Session {
+        let config = imap.server.config();
+        Session {
+            imap,
+            config,
+            conn,
+            framer: Framer::default(),
+            out: Vec::new(),
+            mistakes: Mistakes::default(),
+            user: None,
+            selected: None,
+        }
+    }
+
+    async fn run(&mut self) -> End {
+        let code = Code::Capability(capabilities(self.state(), self.privacy()));
+        put_status(&mut self.out, "*", Status::Ok, Some(&code), "Pillarbox ready");
+        loop {
+            if let Err(end) = self.one_command().await {
+                return end;
+            }
+        }
+    }
+
+    async fn finish(mut self, end: End) {
+        match end {
+            End::Gone(error) if error.kind() == io::ErrorKind::TimedOut => {
+                put_untagged(&mut self.out, "BYE idle for too long");
+            }
+            End::Gone(_) => return,
+            End::LoggedOut => {}
+            End::Bye(why) => put_untagged(&mut self.out, &format!("BYE {why}")),
+        }
+        // A client that is gone already does not hear it.
+        if self.flush().await.is_ok() {
+            self.conn.close().await;
+        }
+    }
+
+    async fn one_command(&mut self) -> Result<(), End> {
+        match self.next_step().await? {
+            Step::Continue => self.out.extend_from_slice(b"+ OK\r\n"),
+            Step::Command => {
+                let (tag, parsed) = crate::wire::imap::command::parse(self.framer.text());
+                self.framer.clear();
+                self.carry_out(tag, parsed).await?;
+            }
+            Step::Append(literal) => Box::pin(self.append(literal)).await?,
+            Step::Refused(why) => self.refuse_frame(why)?,
+            Step::Hopeless => return Err(End::Bye("literal is far too large")),
+            Step::More => {}
+        }
+        Ok(())
+    }
+
+    /// Waits until something of a command is complete.
+    async fn next_step(&mut self) -> Result<Step, End> {
+        loop {
+            let (taken, step) = self.framer.feed(self.conn.input());
+            self.conn.consume(taken);
+            if step != Step::More {
+                return Ok(step);
+            }
+            let within = if self.framer.in_command() { COMMAND_PAUSE } else { patience(self.state()) };
+            self.more_input(within).await?;
+        }
+    }
+
+    /// Waits for a whole line that is no command.
+    async fn next_line(&mut self, within: Duration) -> Result<Step, End> {
+        loop {
+            let (taken, step) = self.framer.feed_line(self.conn.input());
+            self.conn.consume(taken);
+            if step != Step::More {
+                return Ok(step);
+            }
+            self.more_input(within).await?;
+        }
+    }
+
+    /// Writes out what is to be said and waits for octets; ends when the server stops or the password changed.
+    async fn more_input(&mut self, within: Duration) -> Result<(), End> {
+        self.flush().await?;
+        self.framer.release();
+        let filled = tokio::select! {
+            biased;
+            filled = self.conn.fill(within) => filled?,
+            () = revoked(&mut self.user) => return Err(End::Bye("the password was changed: log in again")),
+            () = self.imap.server.drained() => return Err(End::Bye("server is stopping")),
+        };
+        if filled == 0 { Err(End::Gone(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
+    }
+
+    /// Writes out what is to be said; its buffer is given back.
+    async fn flush(&mut self) -> Result<(), End> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let out = std::mem::take(&mut self.out);
+        self.conn.send(&out, WRITE_PAUSE).await?;
+        self.conn.flush(WRITE_PAUSE).await?;
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        match (&self.user, &self.selected) {
+            (None, _) => State::NotAuthenticated,
+            (Some(_), None) => State::Authenticated,
+            (Some(_), Some(selected)) => State::Selected(selected.view.access),
+        }
+    }
+
+    fn privacy(&self) -> Privacy {
+        match (self.conn.tls(), self.config.plain_text_login) {
+            (Some(_), _) => Privacy::Tls,
+            (None, true) => Privacy::PlainLoginAllowed,
+            (None, false) => Privacy::PlainLoginDisabled,
+        }
+    }
+}
+
+async fn revoked(user: &mut Option<Box<User>>) {
+    match user {
+        Some(user) => user.watch.revoked().await,
+        None => std::future::pending().await,
+    }
+}

@@ -4,6 +4,7 @@ pub mod block_memory;
 pub mod body;
 pub mod certificates;
 pub mod control;
+pub mod imap;
 pub mod journal;
 pub mod lanes;
 pub mod login;

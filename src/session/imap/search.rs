@@ -173,6 +173,21 @@ impl Node {
         }
     }
 
+    /// Whether a question is asked that a message's row does not answer.
+    pub fn needs_summaries(&self) -> bool {
+        self.cost() > 1
+    }
+
+    /// Calls `each` with every text that is looked for.
+    pub fn each_text(&self, each: &mut impl FnMut(&str)) {
+        match self {
+            Node::Ask(Ask::Envelope(_, text) | Ask::Header(_, text) | Ask::Body(text) | Ask::Text(text)) => each(text),
+            Node::Set(_) | Node::Ask(_) => {}
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|node| node.each_text(each)),
+            Node::Not(node) => node.each_text(each),
+        }
+    }
+
     /// The UIDs that can hold: nobody else needs to be asked.
     pub fn candidates(&self, all: &UidSet) -> UidSet {
         match self {

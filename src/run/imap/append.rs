@@ -53,31 +53,55 @@ impl Session {
             }
         };
         if self.news_waiting(Expunges::Told) {
-            self.tell_news(Expunges::Told, Naming::Sequence, None).await?;
+            self.tell_news(Expunges::Told, Naming::Sequence, None)
+                .await?;
         }
         self.answer(&tag, reply)
     }
 
-    async fn may_append(&mut self, command: Result<Command, Reply>, literal: Literal) -> Result<Accepted, Reply> {
+    async fn may_append(
+        &mut self,
+        command: Result<Command, Reply>,
+        literal: Literal,
+    ) -> Result<Accepted, Reply> {
         let command = command?;
         admit(self.state(), self.privacy(), &command)?;
-        let Command::Append(head) = command else { return Err(Reply::bad("APPEND expected")) };
+        let Command::Append(head) = command else {
+            return Err(Reply::bad("APPEND expected"));
+        };
         if literal.bytes > self.config.message_bytes_max {
             return Err(too_big());
         }
         if literal.bytes == 0 {
-            return Err(Reply::no(Code::Cannot, "a message of no octets is not kept"));
+            return Err(Reply::no(
+                Code::Cannot,
+                "a message of no octets is not kept",
+            ));
         }
         let mailbox = self.target(head.mailbox.clone()).await?;
         let patience = Duration::from_secs(BODY_BUFFER_WAIT_SECS);
-        let body = self.imap.server.bodies.body(Share::Accounts, patience).await;
-        let busy = || Reply::no(Code::Unavailable, "too many messages are coming in; try again");
+        let body = self
+            .imap
+            .server
+            .bodies
+            .body(Share::Accounts, patience)
+            .await;
+        let busy = || {
+            Reply::no(
+                Code::Unavailable,
+                "too many messages are coming in; try again",
+            )
+        };
         let incoming = Incoming {
             reader: ContentReader::new(LoneLf::Repair),
             body: Some(body.ok_or_else(busy)?),
             refused: None,
         };
-        Ok(Accepted { head: *head, mailbox, incoming })
+        Ok(Accepted {
+            head: *head,
+            mailbox,
+            incoming,
+        })
     }
 
     async fn take_message(&mut self, mut accepted: Accepted, bytes: u64) -> Result<Reply, End> {
@@ -88,7 +112,9 @@ impl Session {
                 self.more_input(COMMAND_PAUSE).await?;
             }
             let input = self.conn.input();
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(incoming.room());
+            let most = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(incoming.room());
             let window = input.get(..most.min(input.len())).unwrap_or_default();
             let taken = window.len();
             incoming.take(window);
@@ -99,13 +125,24 @@ impl Session {
         if let Some(reply) = self.end_of_append().await? {
             return Ok(reply);
         }
-        let Accepted { head, mailbox, incoming } = accepted;
+        let Accepted {
+            head,
+            mailbox,
+            incoming,
+        } = accepted;
         let message = match incoming.finish(self).await {
             Ok(message) => Box::new(message),
             Err(reply) => return Ok(reply),
         };
-        let internal_secs = head.internal_secs.unwrap_or_else(|| now_millis().div_euclid(1000));
-        let change = Change::Append { mailbox, message, flags: head.flags, internal_secs };
+        let internal_secs = head
+            .internal_secs
+            .unwrap_or_else(|| now_millis().div_euclid(1000));
+        let change = Change::Append {
+            mailbox,
+            message,
+            flags: head.flags,
+            internal_secs,
+        };
         Ok(match self.imap.server.lanes.commit(change).await {
             Ok(done) => match done.outcome {
                 Outcome::Appended { uid_validity, uid } => {
@@ -122,7 +159,11 @@ impl Session {
         let step = self.next_line(COMMAND_PAUSE).await?;
         let clean = step == Step::Command && self.framer.text().is_empty();
         self.framer.clear();
-        Ok(if clean { None } else { Some(Reply::bad("unexpected text behind the message")) })
+        Ok(if clean {
+            None
+        } else {
+            Some(Reply::bad("unexpected text behind the message"))
+        })
     }
 
     /// Passes over a refused message that is on its way.
@@ -135,7 +176,11 @@ impl Session {
             if self.conn.input().is_empty() {
                 self.more_input(COMMAND_PAUSE).await?;
             }
-            let n = self.conn.input().len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let n = self
+                .conn
+                .input()
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
             self.conn.consume(n);
             left -= n as u64;
         }
@@ -146,7 +191,9 @@ impl Session {
 impl Incoming {
     /// Octets that may be taken at once: each LF may become two.
     fn room(&self) -> usize {
-        self.body.as_ref().map_or(usize::MAX, |body| body.room() / 2)
+        self.body
+            .as_ref()
+            .map_or(usize::MAX, |body| body.room() / 2)
     }
 
     fn take(&mut self, window: &[u8]) {
@@ -175,7 +222,10 @@ impl Incoming {
         }
         if let Err(error) = body.spill(&session.imap.server.lanes).await {
             log::warn!("imap: an appended message could not be spilled: {error}");
-            self.refuse(Reply::no(Code::OverQuota, "no room for a large message now"));
+            self.refuse(Reply::no(
+                Code::OverQuota,
+                "no room for a large message now",
+            ));
         }
     }
 
@@ -192,7 +242,9 @@ impl Incoming {
             return Err(too_big());
         }
         scan(&mut body)?;
-        body.finish(&session.imap.server.lanes, now_millis()).await.map_err(Reply::from)
+        body.finish(&session.imap.server.lanes, now_millis())
+            .await
+            .map_err(Reply::from)
     }
 }
 

@@ -11,7 +11,11 @@ use crate::wire::imap::scan::Parsed;
 use crate::wire::imap::write::{Code, Status, put_status, put_untagged};
 
 impl Session {
-    pub(super) async fn carry_out(&mut self, tag: Option<Tag>, parsed: Parsed<Command>) -> Result<(), End> {
+    pub(super) async fn carry_out(
+        &mut self,
+        tag: Option<Tag>,
+        parsed: Parsed<Command>,
+    ) -> Result<(), End> {
         let Some(tag) = tag else {
             return self.answer("*", Reply::bad("a command begins with a tag"));
         };
@@ -50,7 +54,9 @@ impl Session {
             Command::Namespace => Ok(self.namespace()),
             Command::Enable(_) => Ok(self.enable()),
             Command::Login(user, password) => Box::pin(self.login(&user, password)).await,
-            Command::Authenticate(mechanism, initial) => Box::pin(self.authenticate(&mechanism, initial)).await,
+            Command::Authenticate(mechanism, initial) => {
+                Box::pin(self.authenticate(&mechanism, initial)).await
+            }
             Command::Select(name, access) => Box::pin(self.select(name, access)).await,
             Command::Create(name) => Box::pin(self.create(name)).await,
             Command::Delete(name) => Box::pin(self.delete(name)).await,
@@ -81,7 +87,13 @@ impl Session {
 
     /// Writes a tagged answer; the last mistake that is tolerated ends the session.
     pub(super) fn answer(&mut self, tag: &str, reply: Reply) -> Result<(), End> {
-        put_status(&mut self.out, tag, reply.status, reply.code.as_ref(), &reply.text);
+        put_status(
+            &mut self.out,
+            tag,
+            reply.status,
+            reply.code.as_ref(),
+            &reply.text,
+        );
         if reply.status == Status::Bad && self.mistakes.add() {
             return Err(End::Bye("too many commands that make no sense"));
         }
@@ -92,12 +104,18 @@ impl Session {
     pub(super) fn refuse_frame(&mut self, why: Refusal) -> Result<(), End> {
         let tag = tag_of(self.framer.text());
         let (_, parsed) = crate::wire::imap::command::parse(self.framer.text());
-        let too_big = |text: &'static str| Reply { status: Status::Bad, code: Some(Code::TooBig), text: text.into() };
+        let too_big = |text: &'static str| Reply {
+            status: Status::Bad,
+            code: Some(Code::TooBig),
+            text: text.into(),
+        };
         let reply = match (why, parsed) {
             (Refusal::BareLf, _) => Reply::bad("lines end with CRLF"),
             (Refusal::LineTooLong, _) => too_big("command is too long"),
             // An APPEND whose head is wrong: its own mistake says more.
-            (Refusal::LiteralTooLarge, Err(reject)) if is_append(self.framer.text()) => reject.into(),
+            (Refusal::LiteralTooLarge, Err(reject)) if is_append(self.framer.text()) => {
+                reject.into()
+            }
             (Refusal::LiteralTooLarge, _) => too_big("literal is too large"),
         };
         self.framer.clear();
@@ -132,25 +150,37 @@ impl Session {
         // Drops what came in plain text behind the command (RFC 3501 section 6.2.1).
         self.framer.clear();
         let tls = self.imap.server.tls.clone();
-        self.conn.start_tls(&tls, crate::session::imap::gate::COMMAND_PAUSE).await?;
+        self.conn
+            .start_tls(&tls, crate::session::imap::gate::COMMAND_PAUSE)
+            .await?;
         debug_assert_eq!(self.privacy(), Privacy::Tls);
         Ok(())
     }
 }
 
 fn is_append(text: &[u8]) -> bool {
-    text.splitn(3, |c| *c == b' ').nth(1).is_some_and(|verb| verb.eq_ignore_ascii_case(b"APPEND"))
+    text.splitn(3, |c| *c == b' ')
+        .nth(1)
+        .is_some_and(|verb| verb.eq_ignore_ascii_case(b"APPEND"))
 }
 
 fn expunges_after(command: &Command) -> Expunges {
-    if may_tell_expunges(command) { Expunges::Told } else { Expunges::Held }
+    if may_tell_expunges(command) {
+        Expunges::Told
+    } else {
+        Expunges::Held
+    }
 }
 
 fn naming_of(command: &Command) -> Naming {
     use Numbers::Uid;
     match command {
-        Command::Fetch(Uid, _) | Command::Store(Uid, _) | Command::Search(Uid, _) | Command::Copy(Uid, ..)
-        | Command::Move(Uid, ..) | Command::UidExpunge(_) => Naming::WithUid,
+        Command::Fetch(Uid, _)
+        | Command::Store(Uid, _)
+        | Command::Search(Uid, _)
+        | Command::Copy(Uid, ..)
+        | Command::Move(Uid, ..)
+        | Command::UidExpunge(_) => Naming::WithUid,
         _ => Naming::Sequence,
     }
 }

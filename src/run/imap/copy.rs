@@ -11,7 +11,12 @@ use crate::wire::imap::uid_set::UidSet;
 use crate::wire::imap::write::{Code, put_untagged};
 
 impl Session {
-    pub(super) async fn copy(&mut self, numbers: Numbers, set: SequenceSet, name: MailboxName) -> Result<Reply, End> {
+    pub(super) async fn copy(
+        &mut self,
+        numbers: Numbers,
+        set: SequenceSet,
+        name: MailboxName,
+    ) -> Result<Reply, End> {
         let (from, uids, to) = match self.source_and_target(numbers, &set, name).await {
             Ok(found) => found,
             Err(reply) => return Ok(reply),
@@ -19,7 +24,12 @@ impl Session {
         if uids.is_empty() {
             return Ok(Reply::ok("COPY completed: no such messages"));
         }
-        let change = Change::Copy { from, uids, to, and_remove: false };
+        let change = Change::Copy {
+            from,
+            uids,
+            to,
+            and_remove: false,
+        };
         Ok(match self.imap.server.lanes.commit(change).await {
             Ok(done) => match copy_uid(done.outcome) {
                 Some(code) => Reply::ok_with(code, "COPY completed"),
@@ -29,7 +39,12 @@ impl Session {
         })
     }
 
-    pub(super) async fn move_to(&mut self, numbers: Numbers, set: SequenceSet, name: MailboxName) -> Result<Reply, End> {
+    pub(super) async fn move_to(
+        &mut self,
+        numbers: Numbers,
+        set: SequenceSet,
+        name: MailboxName,
+    ) -> Result<Reply, End> {
         let (from, uids, to) = match self.source_and_target(numbers, &set, name).await {
             Ok(found) => found,
             Err(reply) => return Ok(reply),
@@ -37,7 +52,12 @@ impl Session {
         if uids.is_empty() {
             return Ok(Reply::ok("MOVE completed: no such messages"));
         }
-        let change = Change::Copy { from, uids, to, and_remove: true };
+        let change = Change::Copy {
+            from,
+            uids,
+            to,
+            and_remove: true,
+        };
         match self.imap.server.lanes.commit(change).await {
             Ok(done) => {
                 // RFC 6851 section 4.3: COPYUID comes before the EXPUNGEs, which are told with the news.
@@ -56,16 +76,29 @@ impl Session {
         set: &SequenceSet,
         name: MailboxName,
     ) -> Result<(MailboxId, UidSet, MailboxId), Reply> {
-        let Some(selected) = &self.selected else { return Err(Reply::bad("select a mailbox first")) };
-        let (from, uids) = (selected.mailbox, selected.view.resolve(set, numbers).map_err(Reply::bad)?);
+        let Some(selected) = &self.selected else {
+            return Err(Reply::bad("select a mailbox first"));
+        };
+        let (from, uids) = (
+            selected.mailbox,
+            selected.view.resolve(set, numbers).map_err(Reply::bad)?,
+        );
         Ok((from, uids, self.target(name).await?))
     }
 
     /// The mailbox that COPY, MOVE and APPEND write to.
     pub(super) async fn target(&mut self, name: MailboxName) -> Result<MailboxId, Reply> {
-        let Some(account) = self.account() else { return Err(Reply::bad("log in first")) };
-        match self.read(move |reader| reader.mailbox(account, name.as_str())).await {
-            Ok(Some(row)) if row.no_select => Err(Reply::no(Code::Cannot, "this name only holds other mailboxes")),
+        let Some(account) = self.account() else {
+            return Err(Reply::bad("log in first"));
+        };
+        match self
+            .read(move |reader| reader.mailbox(account, name.as_str()))
+            .await
+        {
+            Ok(Some(row)) if row.no_select => Err(Reply::no(
+                Code::Cannot,
+                "this name only holds other mailboxes",
+            )),
             Ok(Some(row)) => Ok(row.id),
             Ok(None) => Err(no_target()),
             Err(error) => Err(error.into()),
@@ -75,9 +108,11 @@ impl Session {
 
 fn copy_uid(outcome: Outcome) -> Option<Code> {
     match outcome {
-        Outcome::Copied { uid_validity, from, to } if !from.is_empty() => {
-            Some(Code::CopyUid(format!("{uid_validity} {from} {to}").into()))
-        }
+        Outcome::Copied {
+            uid_validity,
+            from,
+            to,
+        } if !from.is_empty() => Some(Code::CopyUid(format!("{uid_validity} {from} {to}").into())),
         _ => None,
     }
 }

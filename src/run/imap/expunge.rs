@@ -11,7 +11,9 @@ impl Session {
     /// Removes what is \Deleted, of `set` (UIDs) where given. Only messages that the client knows of: one that another
     /// session has just added with \Deleted is not this client's to remove.
     pub(super) async fn expunge(&mut self, set: Option<SequenceSet>) -> Result<Reply, End> {
-        let Some(selected) = &self.selected else { return Ok(Reply::bad("select a mailbox first")) };
+        let Some(selected) = &self.selected else {
+            return Ok(Reply::bad("select a mailbox first"));
+        };
         let uids = match set {
             None => selected.view.map.uids(),
             Some(set) => match selected.view.resolve(&set, Numbers::Uid) {
@@ -22,7 +24,10 @@ impl Session {
         if uids.is_empty() {
             return Ok(Reply::ok("EXPUNGE completed"));
         }
-        let change = Change::Expunge { mailbox: selected.mailbox, uids: Some(uids) };
+        let change = Change::Expunge {
+            mailbox: selected.mailbox,
+            uids: Some(uids),
+        };
         Ok(match self.imap.server.lanes.commit(change).await {
             Ok(_) => Reply::ok("EXPUNGE completed"),
             Err(refused) => refused.into(),

@@ -12,7 +12,9 @@ use crate::wire::imap::write::Code;
 
 impl Session {
     pub(super) async fn fetch(&mut self, numbers: Numbers, fetch: Fetch) -> Result<Reply, End> {
-        let Some(selected) = &self.selected else { return Ok(Reply::bad("select a mailbox first")) };
+        let Some(selected) = &self.selected else {
+            return Ok(Reply::bad("select a mailbox first"));
+        };
         let uids = match selected.view.resolve(&fetch.set, numbers) {
             Ok(uids) => uids,
             Err(text) => return Ok(Reply::bad(text)),
@@ -25,11 +27,16 @@ impl Session {
         if uids.is_empty() {
             return Ok(Reply::ok("FETCH completed"));
         }
-        let Some(job) = self.job(items, uids) else { return Ok(Reply::bad("select a mailbox first")) };
+        let Some(job) = self.job(items, uids) else {
+            return Ok(Reply::bad("select a mailbox first"));
+        };
         let mut job = self.run_job(job).await?;
         self.mark_seen(std::mem::take(&mut job.read_unseen)).await;
         Ok(if job.damaged > 0 {
-            Reply::no(Code::ServerBug, "some messages are damaged and were left out; see the server's log")
+            Reply::no(
+                Code::ServerBug,
+                "some messages are damaged and were left out; see the server's log",
+            )
         } else if job.missed() {
             Reply::ok_with(Code::ExpungeIssued, "some of the messages are expunged")
         } else {
@@ -40,7 +47,9 @@ impl Session {
     /// BODY[...] without PEEK sets \Seen; the FETCH FLAGS that says so comes with the news behind the command. It is set
     /// behind the answer: a client that loses its connection has not read what it did not get.
     async fn mark_seen(&mut self, uids: UidSet) {
-        let Some(selected) = &self.selected else { return };
+        let Some(selected) = &self.selected else {
+            return;
+        };
         if uids.is_empty() || selected.view.access == Access::ReadOnly {
             return;
         }
@@ -48,7 +57,10 @@ impl Session {
             mailbox: selected.mailbox,
             uids,
             how: FlagsHow::Add,
-            flags: FlagNames { system: Flags::SEEN, keywords: Vec::new() },
+            flags: FlagNames {
+                system: Flags::SEEN,
+                keywords: Vec::new(),
+            },
         };
         if let Err(refused) = self.imap.server.lanes.commit(change).await {
             // The messages were read all the same; they stay unseen.

@@ -45,7 +45,9 @@ impl Session {
                     put_untagged(&mut self.out, "OK Still here");
                 }
                 Woken::Input(Err(error)) => return Err(End::Gone(error)),
-                Woken::News => Box::pin(self.tell_news(Expunges::Told, Naming::Sequence, None)).await?,
+                Woken::News => {
+                    Box::pin(self.tell_news(Expunges::Told, Naming::Sequence, None)).await?
+                }
                 Woken::Revoked => return Err(End::Bye("the password was changed: log in again")),
                 Woken::Drained => return Err(End::Bye("server is stopping")),
             }

@@ -119,7 +119,8 @@ impl Session {
 
     /// Runs a job to its end; the last slice stays in `out`.
     pub(super) async fn run_job(&mut self, job: Box<Job>) -> Result<Box<Job>, End> {
-        let (mut job, mut slice, mut full) = self.next_slice(job, std::mem::take(&mut self.out)).await?;
+        let out = std::mem::take(&mut self.out);
+        let (mut job, mut slice, mut full) = self.next_slice(job, out).await?;
         let mut spare = Vec::new();
         while let Slice::More = slice {
             // While the client takes this slice, the reader fills the next one.
@@ -143,8 +144,14 @@ impl Session {
         Ok(job)
     }
 
-    async fn next_slice(&self, job: Box<Job>, out: Vec<u8>) -> Result<(Box<Job>, Slice, Vec<u8>), End> {
-        self.read(move |reader| one_slice(reader, job, out)).await.map_err(unreadable)
+    async fn next_slice(
+        &self,
+        job: Box<Job>,
+        out: Vec<u8>,
+    ) -> Result<(Box<Job>, Slice, Vec<u8>), End> {
+        self.read(move |reader| one_slice(reader, job, out))
+            .await
+            .map_err(unreadable)
     }
 }
 
@@ -153,7 +160,11 @@ fn unreadable(error: StoreError) -> End {
     End::Bye("the mailbox cannot be read; see the server's log")
 }
 
-fn one_slice(reader: &mut Reader, mut job: Box<Job>, mut out: Vec<u8>) -> Result<(Box<Job>, Slice, Vec<u8>), StoreError> {
+fn one_slice(
+    reader: &mut Reader,
+    mut job: Box<Job>,
+    mut out: Vec<u8>,
+) -> Result<(Box<Job>, Slice, Vec<u8>), StoreError> {
     let slice = job.fill(reader, &mut out)?;
     Ok((job, slice, out))
 }
@@ -188,7 +199,11 @@ impl Job {
     }
 
     /// A keyword may have been used elsewhere for the first time: the client hears of its name before it sees it.
-    fn look_up_keywords(&mut self, reader: &mut Reader, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    fn look_up_keywords(
+        &mut self,
+        reader: &mut Reader,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
         if !self.items.contains(&Item::Flags) {
             return Ok(());
         }
@@ -208,7 +223,10 @@ impl Job {
 
     /// A read of a range ended: at its end, or early because the slice is full.
     fn advance(&mut self, read_to: Option<u32>, last: u32) {
-        match read_to.and_then(|uid| uid.checked_add(1)).filter(|next| *next <= last) {
+        match read_to
+            .and_then(|uid| uid.checked_add(1))
+            .filter(|next| *next <= last)
+        {
             Some(next) => self.next_uid = next,
             None => {
                 self.range += 1;
@@ -217,7 +235,12 @@ impl Job {
         }
     }
 
-    fn fill_from_rows(&mut self, reader: &mut Reader, out: &mut Vec<u8>, until: Instant) -> Result<Slice, StoreError> {
+    fn fill_from_rows(
+        &mut self,
+        reader: &mut Reader,
+        out: &mut Vec<u8>,
+        until: Instant,
+    ) -> Result<Slice, StoreError> {
         while let Some((first, last)) = self.next_range() {
             let mut stopped_at = None;
             let mut seen = 0;
@@ -226,7 +249,8 @@ impl Job {
                 if self.wanted(row) {
                     self.put_row(row, out);
                 }
-                let full = out.len() >= FETCH_SLICE_BYTES || (seen % 64 == 0 && Instant::now() >= until);
+                let full =
+                    out.len() >= FETCH_SLICE_BYTES || (seen % 64 == 0 && Instant::now() >= until);
                 if full {
                     stopped_at = Some(row.uid);
                 }
@@ -241,15 +265,26 @@ impl Job {
         Ok(Slice::Last)
     }
 
-    fn fill_from_summaries(&mut self, reader: &mut Reader, out: &mut Vec<u8>, until: Instant) -> Result<Slice, StoreError> {
+    fn fill_from_summaries(
+        &mut self,
+        reader: &mut Reader,
+        out: &mut Vec<u8>,
+        until: Instant,
+    ) -> Result<Slice, StoreError> {
         while let Some((first, last)) = self.next_range() {
             let mut stopped_at = None;
             let mut seen = 0;
-            let range = RowRange { mailbox: self.mailbox, from_uid: first, to_uid: last, rows_max: usize::MAX };
+            let range = RowRange {
+                mailbox: self.mailbox,
+                from_uid: first,
+                to_uid: last,
+                rows_max: usize::MAX,
+            };
             reader.rows_with_summary(range, &mut |row, summary| {
                 seen += 1;
                 self.put_summary(row, &summary, out);
-                let full = out.len() >= FETCH_SLICE_BYTES || (seen % 64 == 0 && Instant::now() >= until);
+                let full =
+                    out.len() >= FETCH_SLICE_BYTES || (seen % 64 == 0 && Instant::now() >= until);
                 if full {
                     stopped_at = Some(row.uid);
                 }
@@ -265,21 +300,38 @@ impl Job {
     }
 
     fn more_or_last(&self) -> Slice {
-        if self.next_range().is_some() { Slice::More } else { Slice::Last }
+        if self.next_range().is_some() {
+            Slice::More
+        } else {
+            Slice::Last
+        }
     }
 
     fn wanted(&self, row: &MessageRow) -> bool {
-        let Some(filter) = &self.filter else { return true };
-        let own = filter.own.as_ref().is_some_and(|(modseq, uids)| row.modseq == *modseq && uids.contains(row.uid));
+        let Some(filter) = &self.filter else {
+            return true;
+        };
+        let own = filter
+            .own
+            .as_ref()
+            .is_some_and(|(modseq, uids)| row.modseq == *modseq && uids.contains(row.uid));
         row.modseq > filter.changed_after && !own
     }
 
-    fn fill_from_contents(&mut self, reader: &mut Reader, out: &mut Vec<u8>, until: Instant) -> Result<Slice, StoreError> {
+    fn fill_from_contents(
+        &mut self,
+        reader: &mut Reader,
+        out: &mut Vec<u8>,
+        until: Instant,
+    ) -> Result<Slice, StoreError> {
         loop {
             if self.open.is_none() && !self.open_next(reader, out)? {
                 return Ok(Slice::Last);
             }
-            let started_here = self.open.as_ref().is_some_and(|open| open.next_item == 0 && open.literal.is_none());
+            let started_here = self
+                .open
+                .as_ref()
+                .is_some_and(|open| open.next_item == 0 && open.literal.is_none());
             let start = out.len();
             if started_here {
                 self.put_start(out);
@@ -306,7 +358,9 @@ impl Job {
     /// Opens the next message; false when there is none.
     fn open_next(&mut self, reader: &mut Reader, _out: &mut Vec<u8>) -> Result<bool, StoreError> {
         loop {
-            let Some(row) = self.next_row(reader)? else { return Ok(false) };
+            let Some(row) = self.next_row(reader)? else {
+                return Ok(false);
+            };
             let content = match reader.content(row.content, row.prefix) {
                 Ok(content) => content,
                 Err(error) => {
@@ -321,25 +375,42 @@ impl Job {
             } else {
                 (Vec::new(), Vec::new())
             };
-            self.open = Some(Box::new(Open { row, content, envelope, structure, next_item: 0, literal: None }));
+            self.open = Some(Box::new(Open {
+                row,
+                content,
+                envelope,
+                structure,
+                next_item: 0,
+                literal: None,
+            }));
             return Ok(true);
         }
     }
 
     fn needs_summary(&self) -> bool {
-        self.needs == Needs::Parts || self.items.iter().any(|item| needs(item) == Needs::Summaries)
+        self.needs == Needs::Parts
+            || self
+                .items
+                .iter()
+                .any(|item| needs(item) == Needs::Summaries)
     }
 
     fn next_row(&mut self, reader: &mut Reader) -> Result<Option<MessageRow>, StoreError> {
         while self.rows.is_empty() {
-            let Some((first, last)) = self.next_range() else { return Ok(None) };
+            let Some((first, last)) = self.next_range() else {
+                return Ok(None);
+            };
             let rows = &mut self.rows;
             reader.rows(self.mailbox, first, last, ROWS_AHEAD, &mut |row| {
                 rows.push_back(row.clone());
                 true
             })?;
             self.rows_seen += self.rows.len() as u64;
-            let read_to = self.rows.back().filter(|_| self.rows.len() == ROWS_AHEAD).map(|row| row.uid);
+            let read_to = self
+                .rows
+                .back()
+                .filter(|_| self.rows.len() == ROWS_AHEAD)
+                .map(|row| row.uid);
             self.advance(read_to, last);
         }
         Ok(self.rows.pop_front())
@@ -353,7 +424,8 @@ impl Job {
 
     fn close_message(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let leaves_trace = |item: &Item| matches!(item, Item::Section(section) if section.sight == Sight::Seen);
+        let leaves_trace =
+            |item: &Item| matches!(item, Item::Section(section) if section.sight == Sight::Seen);
         if !open.row.flags.contains(Flags::SEEN) && self.items.iter().any(leaves_trace) {
             self.read_unseen.insert(open.row.uid);
         }
@@ -361,7 +433,9 @@ impl Job {
 
     /// Goes on with the open message; false when the slice is full before its end.
     fn put_open(&mut self, out: &mut Vec<u8>) -> Result<bool, StoreError> {
-        let Some(mut open) = self.open.take() else { return Ok(true) };
+        let Some(mut open) = self.open.take() else {
+            return Ok(true);
+        };
         let done = self.put_items(&mut open, out);
         self.open = Some(open);
         done
@@ -437,7 +511,11 @@ impl Job {
                 put_number(out, u64::from(row.uid));
             }
             Item::Flags => {
-                let recent = if self.recent.contains(row.uid) { Recent::Yes } else { Recent::No };
+                let recent = if self.recent.contains(row.uid) {
+                    Recent::Yes
+                } else {
+                    Recent::No
+                };
                 put_flags(out, row.flags, &self.keywords, recent);
             }
             Item::InternalDate => {
@@ -494,9 +572,17 @@ fn put_section(item: &SectionItem, open: &mut Open, out: &mut Vec<u8>) -> Result
 }
 
 /// Appends `bytes` octets of the served message.
-fn put_octets(content: &ContentReader, at: u64, bytes: u64, out: &mut Vec<u8>) -> Result<(), StoreError> {
+fn put_octets(
+    content: &ContentReader,
+    at: u64,
+    bytes: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), StoreError> {
     let before = out.len();
-    out.resize(before.saturating_add(usize::try_from(bytes).unwrap_or(0)), 0);
+    out.resize(
+        before.saturating_add(usize::try_from(bytes).unwrap_or(0)),
+        0,
+    );
     match out.get_mut(before..) {
         Some(room) => octets::read_exactly(content, at, room),
         None => Ok(()),

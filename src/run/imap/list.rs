@@ -18,16 +18,28 @@ impl Session {
             put_untagged(&mut self.out, "LIST (\\Noselect) \"/\" \"\"");
             return Ok(Reply::ok("LIST completed"));
         }
-        self.put_lines("LIST", command, list, "LIST completed").await
+        self.put_lines("LIST", command, list, "LIST completed")
+            .await
     }
 
     pub(super) async fn lsub(&mut self, command: List) -> Result<Reply, End> {
-        self.put_lines("LSUB", command, lsub, "LSUB completed").await
+        self.put_lines("LSUB", command, lsub, "LSUB completed")
+            .await
     }
 
-    async fn put_lines(&mut self, word: &'static str, command: List, decide: Decide, done: &'static str) -> Result<Reply, End> {
-        let Some(account) = self.account() else { return Ok(Reply::bad("log in first")) };
-        let lines = self.read(move |reader| lines(reader, account, word, &command, decide)).await;
+    async fn put_lines(
+        &mut self,
+        word: &'static str,
+        command: List,
+        decide: Decide,
+        done: &'static str,
+    ) -> Result<Reply, End> {
+        let Some(account) = self.account() else {
+            return Ok(Reply::bad("log in first"));
+        };
+        let lines = self
+            .read(move |reader| lines(reader, account, word, &command, decide))
+            .await;
         Ok(match lines {
             Ok(lines) => {
                 self.out.extend_from_slice(&lines);
@@ -39,14 +51,23 @@ impl Session {
 }
 
 /// All lines of the answer; bounded by `MAILBOXES_MAX` names.
-fn lines(reader: &mut Reader, account: AccountId, word: &str, command: &List, decide: Decide) -> Result<Vec<u8>, StoreError> {
+fn lines(
+    reader: &mut Reader,
+    account: AccountId,
+    word: &str,
+    command: &List,
+    decide: Decide,
+) -> Result<Vec<u8>, StoreError> {
     let rows = reader.mailboxes(account)?;
     let subscribed = reader.subscriptions(account)?;
     let known: Vec<Known<'_>> = rows.iter().map(known).collect();
     let mut out = Vec::new();
     for listed in decide(command, &known, &subscribed) {
         put_listed(word, &listed, &mut out);
-        let row = rows.iter().find(|row| *row.name == *listed.name).filter(|_| listed.selectable);
+        let row = rows
+            .iter()
+            .find(|row| *row.name == *listed.name)
+            .filter(|_| listed.selectable);
         if let (Some(row), false) = (row, command.wanted.status.is_empty()) {
             put_status_line(reader, row, &command.wanted.status, &mut out)?;
         }
@@ -62,7 +83,11 @@ fn known(row: &MailboxRow) -> Known<'_> {
         SpecialUse::Trash => "\\Trash",
         SpecialUse::Archive => "\\Archive",
     });
-    Known { name: &row.name, no_select: row.no_select, special_use }
+    Known {
+        name: &row.name,
+        no_select: row.no_select,
+        special_use,
+    }
 }
 
 fn put_listed(word: &str, listed: &Listed, out: &mut Vec<u8>) {

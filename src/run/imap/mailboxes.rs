@@ -12,7 +12,12 @@ impl Session {
             return Ok(wildcard());
         }
         let name = name.into_inner();
-        self.change("CREATE completed", |account| Change::MailboxCreate { account, name, special_use: None }).await
+        self.change("CREATE completed", |account| Change::MailboxCreate {
+            account,
+            name,
+            special_use: None,
+        })
+        .await
     }
 
     pub(super) async fn delete(&mut self, name: MailboxName) -> Result<Reply, End> {
@@ -20,26 +25,50 @@ impl Session {
             return Ok(Reply::no(Code::Cannot, "INBOX cannot be deleted"));
         }
         let name = name.into_inner();
-        self.change("DELETE completed", |account| Change::MailboxDelete { account, name }).await
+        self.change("DELETE completed", |account| Change::MailboxDelete {
+            account,
+            name,
+        })
+        .await
     }
 
-    pub(super) async fn rename(&mut self, from: MailboxName, to: MailboxName) -> Result<Reply, End> {
+    pub(super) async fn rename(
+        &mut self,
+        from: MailboxName,
+        to: MailboxName,
+    ) -> Result<Reply, End> {
         if to.has_wildcard() {
             return Ok(wildcard());
         }
         let (from, to) = (from.into_inner(), to.into_inner());
-        self.change("RENAME completed", |account| Change::MailboxRename { account, from, to }).await
+        self.change("RENAME completed", |account| Change::MailboxRename {
+            account,
+            from,
+            to,
+        })
+        .await
     }
 
     /// RFC 3501 section 6.3.6: a name stays subscribed whether its mailbox exists or not.
     pub(super) async fn subscribe(&mut self, name: MailboxName, on: bool) -> Result<Reply, End> {
         let name = name.into_inner();
-        let text = if on { "SUBSCRIBE completed" } else { "UNSUBSCRIBE completed" };
-        self.change(text, |account| Change::Subscribe { account, name, on }).await
+        let text = if on {
+            "SUBSCRIBE completed"
+        } else {
+            "UNSUBSCRIBE completed"
+        };
+        self.change(text, |account| Change::Subscribe { account, name, on })
+            .await
     }
 
-    async fn change(&mut self, done: &'static str, change: impl FnOnce(AccountId) -> Change) -> Result<Reply, End> {
-        let Some(account) = self.account() else { return Ok(Reply::bad("log in first")) };
+    async fn change(
+        &mut self,
+        done: &'static str,
+        change: impl FnOnce(AccountId) -> Change,
+    ) -> Result<Reply, End> {
+        let Some(account) = self.account() else {
+            return Ok(Reply::bad("log in first"));
+        };
         Ok(match self.imap.server.lanes.commit(change(account)).await {
             Ok(_) => Reply::ok(done),
             Err(refused) => refused.into(),
@@ -48,5 +77,8 @@ impl Session {
 }
 
 fn wildcard() -> Reply {
-    Reply::no(Code::Cannot, "a mailbox name with % or * could not be listed")
+    Reply::no(
+        Code::Cannot,
+        "a mailbox name with % or * could not be listed",
+    )
 }

@@ -27,13 +27,29 @@ impl SeqMaps {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         let maps = live.entry(mailbox).or_default();
         maps.retain(|map| map.strong_count() > 0);
-        if let Some(same) = maps.iter().filter_map(Weak::upgrade).find(|other| **other == *map) {
+        if let Some(same) = maps
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(|other| **other == *map)
+        {
             return (same, Room::Enough);
         }
         maps.push(Arc::downgrade(&map));
         live.retain(|_, maps| maps.iter().any(|map| map.strong_count() > 0));
-        let ranges: usize = live.values().flatten().filter_map(Weak::upgrade).map(|map| map.range_count()).sum();
-        (map, if ranges > SEQ_MAP_RANGES_MAX { Room::None } else { Room::Enough })
+        let ranges: usize = live
+            .values()
+            .flatten()
+            .filter_map(Weak::upgrade)
+            .map(|map| map.range_count())
+            .sum();
+        (
+            map,
+            if ranges > SEQ_MAP_RANGES_MAX {
+                Room::None
+            } else {
+                Room::Enough
+            },
+        )
     }
 }
 
@@ -58,6 +74,9 @@ mod tests {
         let (over, room) = maps.share(MailboxId(3), map([1].into_iter()));
         assert_eq!(room, Room::None);
         drop((over, _kept));
-        assert_eq!(maps.share(MailboxId(3), map([1].into_iter())).1, Room::Enough);
+        assert_eq!(
+            maps.share(MailboxId(3), map([1].into_iter())).1,
+            Room::Enough
+        );
     }
 }

@@ -28,7 +28,9 @@ use crate::net::conn::Conn;
 use crate::run::login::CredentialWatch;
 use crate::run::notify::Watch;
 use crate::run::server::Server;
-use crate::session::imap::gate::{COMMAND_PAUSE, Mistakes, Privacy, State, WRITE_PAUSE, capabilities, patience};
+use crate::session::imap::gate::{
+    COMMAND_PAUSE, Mistakes, Privacy, State, WRITE_PAUSE, capabilities, patience,
+};
 use crate::session::imap::view::View;
 use crate::store::{AccountId, MailboxId};
 use crate::wire::imap::flag::Keywords;
@@ -48,7 +50,10 @@ pub struct Imap {
 impl Imap {
     /// Puts the parts together.
     pub fn new(server: Arc<Server>) -> Arc<Imap> {
-        Arc::new(Imap { server, maps: SeqMaps::default() })
+        Arc::new(Imap {
+            server,
+            maps: SeqMaps::default(),
+        })
     }
 
     /// Serves one connection to its end. On the port with TLS from the start, the handshake is done already.
@@ -123,7 +128,13 @@ impl Session {
 
     async fn run(&mut self) -> End {
         let code = Code::Capability(capabilities(self.state(), self.privacy()));
-        put_status(&mut self.out, "*", Status::Ok, Some(&code), "Pillarbox ready");
+        put_status(
+            &mut self.out,
+            "*",
+            Status::Ok,
+            Some(&code),
+            "Pillarbox ready",
+        );
         loop {
             if let Err(end) = self.one_command().await {
                 return end;
@@ -170,7 +181,11 @@ impl Session {
             if step != Step::More {
                 return Ok(step);
             }
-            let within = if self.framer.in_command() { COMMAND_PAUSE } else { patience(self.state()) };
+            let within = if self.framer.in_command() {
+                COMMAND_PAUSE
+            } else {
+                patience(self.state())
+            };
             self.more_input(within).await?;
         }
     }
@@ -197,7 +212,11 @@ impl Session {
             () = revoked(&mut self.user) => return Err(End::Bye("the password was changed: log in again")),
             () = self.imap.server.drained() => return Err(End::Bye("server is stopping")),
         };
-        if filled == 0 { Err(End::Gone(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
+        if filled == 0 {
+            Err(End::Gone(io::ErrorKind::UnexpectedEof.into()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes out what is to be said; its buffer is given back.

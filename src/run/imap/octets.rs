@@ -18,19 +18,33 @@ pub(super) enum Octets {
 }
 
 /// Finds the octets. `structure` may be empty when the item names no part.
-pub(super) fn find(item: &SectionItem, content: &ContentReader, structure: &[u8]) -> Result<Octets, StoreError> {
+pub(super) fn find(
+    item: &SectionItem,
+    content: &ContentReader,
+    structure: &[u8],
+) -> Result<Octets, StoreError> {
     let section = &item.section;
     let of = match section.text {
         SectionText::Whole => Of::Whole,
         SectionText::Mime => Of::Mime,
         SectionText::Text => Of::Text,
-        SectionText::Header | SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) => Of::Header,
+        SectionText::Header | SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) => {
+            Of::Header
+        }
     };
-    let Some((start, end)) = range(section.path.as_slice(), of, content, structure) else { return Ok(Octets::Missing) };
+    let Some((start, end)) = range(section.path.as_slice(), of, content, structure) else {
+        return Ok(Octets::Missing);
+    };
     let octets = match &section.text {
-        SectionText::HeaderFields(names) => Octets::Held(fields(content, (start, end), names, Keep::Named)?),
-        SectionText::HeaderFieldsNot(names) => Octets::Held(fields(content, (start, end), names, Keep::Others)?),
-        SectionText::Whole | SectionText::Header | SectionText::Text | SectionText::Mime => Octets::Range(start, end),
+        SectionText::HeaderFields(names) => {
+            Octets::Held(fields(content, (start, end), names, Keep::Named)?)
+        }
+        SectionText::HeaderFieldsNot(names) => {
+            Octets::Held(fields(content, (start, end), names, Keep::Others)?)
+        }
+        SectionText::Whole | SectionText::Header | SectionText::Text | SectionText::Mime => {
+            Octets::Range(start, end)
+        }
     };
     Ok(partial(item.partial, octets))
 }
@@ -49,7 +63,10 @@ fn range(path: &[u32], of: Of, content: &ContentReader, structure: &[u8]) -> Opt
         section::Section::TopHeader => Some((0, header)),
         section::Section::Body(range) => {
             let shift = content.body_shift();
-            let (start, end) = (range.start.checked_add_signed(shift)?, range.end.checked_add_signed(shift)?);
+            let (start, end) = (
+                range.start.checked_add_signed(shift)?,
+                range.end.checked_add_signed(shift)?,
+            );
             Some((start.min(all), end.min(all).max(start.min(all))))
         }
         section::Section::Missing => None,
@@ -58,7 +75,9 @@ fn range(path: &[u32], of: Of, content: &ContentReader, structure: &[u8]) -> Opt
 
 /// RFC 3501 section 6.4.5: a range that starts beyond the end is an empty string, one that ends there is cut.
 fn partial(partial: Option<(u32, u32)>, octets: Octets) -> Octets {
-    let Some((first, count)) = partial else { return octets };
+    let Some((first, count)) = partial else {
+        return octets;
+    };
     match octets {
         Octets::Missing => Octets::Missing,
         Octets::Range(start, end) => {
@@ -75,8 +94,15 @@ fn partial(partial: Option<(u32, u32)>, octets: Octets) -> Octets {
 
 /// Reads a header block alone and picks fields out of it. Of the header of an enclosed message, at most the first
 /// `HEADER_BLOCK_BYTES_MAX` octets are looked at.
-fn fields(content: &ContentReader, range: (u64, u64), names: &[Box<str>], keep: Keep) -> Result<Vec<u8>, StoreError> {
-    let bytes = usize::try_from(range.1 - range.0).unwrap_or(usize::MAX).min(2 * HEADER_BLOCK_BYTES_MAX);
+fn fields(
+    content: &ContentReader,
+    range: (u64, u64),
+    names: &[Box<str>],
+    keep: Keep,
+) -> Result<Vec<u8>, StoreError> {
+    let bytes = usize::try_from(range.1 - range.0)
+        .unwrap_or(usize::MAX)
+        .min(2 * HEADER_BLOCK_BYTES_MAX);
     let mut block = vec![0; bytes];
     read_exactly(content, range.0, &mut block)?;
     let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
@@ -87,11 +113,19 @@ fn fields(content: &ContentReader, range: (u64, u64), names: &[Box<str>], keep: 
 }
 
 /// Fills `into` from `at`; less than that is damage.
-pub(super) fn read_exactly(content: &ContentReader, at: u64, into: &mut [u8]) -> Result<(), StoreError> {
+pub(super) fn read_exactly(
+    content: &ContentReader,
+    at: u64,
+    into: &mut [u8],
+) -> Result<(), StoreError> {
     let mut done = 0;
     while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
         match content.read_at(at + done as u64, rest)? {
-            0 => return Err(StoreError("a message ends before its size: damaged; run `pillarbox store check`".into())),
+            0 => {
+                return Err(StoreError(
+                    "a message ends before its size: damaged; run `pillarbox store check`".into(),
+                ));
+            }
             n => done += n,
         }
     }

@@ -15,22 +15,42 @@ pub(super) struct Reply {
 
 impl Reply {
     pub fn ok(text: &'static str) -> Reply {
-        Reply { status: Status::Ok, code: None, text: text.into() }
+        Reply {
+            status: Status::Ok,
+            code: None,
+            text: text.into(),
+        }
     }
     pub fn ok_with(code: Code, text: &'static str) -> Reply {
-        Reply { status: Status::Ok, code: Some(code), text: text.into() }
+        Reply {
+            status: Status::Ok,
+            code: Some(code),
+            text: text.into(),
+        }
     }
     pub fn no(code: Code, text: impl Into<Cow<'static, str>>) -> Reply {
-        Reply { status: Status::No, code: Some(code), text: text.into() }
+        Reply {
+            status: Status::No,
+            code: Some(code),
+            text: text.into(),
+        }
     }
     pub fn bad(text: &'static str) -> Reply {
-        Reply { status: Status::Bad, code: None, text: text.into() }
+        Reply {
+            status: Status::Bad,
+            code: None,
+            text: text.into(),
+        }
     }
 }
 
 impl From<Denied> for Reply {
     fn from(denied: Denied) -> Reply {
-        Reply { status: denied.status, code: denied.code, text: denied.text.into() }
+        Reply {
+            status: denied.status,
+            code: denied.code,
+            text: denied.text.into(),
+        }
     }
 }
 
@@ -66,7 +86,10 @@ impl From<Refused> for Reply {
 impl From<StoreError> for Reply {
     fn from(error: StoreError) -> Reply {
         log::error!("imap: {error}");
-        Reply::no(Code::ServerBug, "the store cannot be read now; see the server's log")
+        Reply::no(
+            Code::ServerBug,
+            "the store cannot be read now; see the server's log",
+        )
     }
 }
 

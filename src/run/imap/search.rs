@@ -28,15 +28,26 @@ const SLICE_TIME: Duration = Duration::from_millis(10);
 const ROWS_AHEAD: usize = 64;
 
 impl Session {
-    pub(super) async fn search(&mut self, tag: &Tag, numbers: Numbers, search: Search) -> Result<Reply, End> {
-        let Some(selected) = &self.selected else { return Ok(Reply::bad("select a mailbox first")) };
+    pub(super) async fn search(
+        &mut self,
+        tag: &Tag,
+        numbers: Numbers,
+        search: Search,
+    ) -> Result<Reply, End> {
+        let Some(selected) = &self.selected else {
+            return Ok(Reply::bad("select a mailbox first"));
+        };
         let (mailbox, map) = (selected.mailbox, selected.view.map.clone());
         let ground = Ground {
             mailbox,
             all: map.uids(),
             map: map.clone(),
             recent: selected.view.recent.clone(),
-            keywords: self.user.as_ref().map(|user| user.keywords.clone()).unwrap_or_default(),
+            keywords: self
+                .user
+                .as_ref()
+                .map(|user| user.keywords.clone())
+                .unwrap_or_default(),
         };
         let key = search.key;
         let mut hunt = match self.read(move |reader| begin(reader, ground, &key)).await {
@@ -62,7 +73,10 @@ impl Session {
         };
         put_untagged(&mut self.out, &answer(search.wanted, tag, numbers, &found));
         Ok(if hunt.damaged > 0 {
-            Reply::no(Code::ServerBug, "some messages are damaged and were not searched; see the server's log")
+            Reply::no(
+                Code::ServerBug,
+                "some messages are damaged and were not searched; see the server's log",
+            )
         } else {
             Reply::ok("SEARCH completed")
         })
@@ -74,7 +88,9 @@ impl Session {
             return Err(End::Bye("server is stopping"));
         }
         match &self.user {
-            Some(user) if user.watch.is_revoked() => Err(End::Bye("the password was changed: log in again")),
+            Some(user) if user.watch.is_revoked() => {
+                Err(End::Bye("the password was changed: log in again"))
+            }
             _ => Ok(()),
         }
     }
@@ -142,25 +158,22 @@ struct Hunt {
     done: bool,
 }
 
-/// Why a question has no answer yet.
-enum Unanswered {
-    /// The content must be read.
-    Deferred,
-    /// It cannot be read.
-    Failed(StoreError),
-}
-
-impl From<StoreError> for Unanswered {
-    fn from(error: StoreError) -> Unanswered {
-        Unanswered::Failed(error)
-    }
-}
+/// A question that only the content answers.
+struct Deferred;
 
 fn begin(reader: &mut Reader, ground: Ground, key: &Key) -> Result<Hunt, StoreError> {
-    let node = plan(key, &mut Leaves { ground: &ground, reader })?;
+    let node = plan(
+        key,
+        &mut Leaves {
+            ground: &ground,
+            reader,
+        },
+    )?;
     let mut needles = HashMap::new();
     node.each_text(&mut |text| {
-        needles.entry(text.into()).or_insert_with(|| Needle::new(text));
+        needles
+            .entry(text.into())
+            .or_insert_with(|| Needle::new(text));
     });
     let mut hunt = Hunt {
         mailbox: ground.mailbox,
@@ -197,16 +210,20 @@ impl Hunt {
 
     /// Decides what rows and summaries decide, until `ROWS_AHEAD` messages are left undecided; false at the end.
     fn decide_by_rows(&mut self, reader: &mut Reader, until: Instant) -> Result<bool, StoreError> {
-        let Some(&(first, last)) = self.candidates.ranges().get(self.range) else { return Ok(false) };
+        let Some(&(first, last)) = self.candidates.ranges().get(self.range) else {
+            return Ok(false);
+        };
         let from_uid = first.max(self.next_uid);
         let (node, needles) = (&self.node, &self.needles);
         let (found, undecided) = (&mut self.found, &mut self.undecided);
         let (mut stopped_at, mut seen) = (None, 0u32);
         let mut each = |row: &MessageRow, envelope: &[u8], structure: &[u8]| {
-            match node.holds(row.uid, &mut |ask| answer_by_row(ask, row, envelope, needles)) {
+            match node.holds(row.uid, &mut |ask| {
+                answer_by_row(ask, row, envelope, needles)
+            }) {
                 Ok(true) => found.insert(row.uid),
                 Ok(false) => {}
-                Err(_) => undecided.push_back((row.clone(), structure.to_vec())),
+                Err(Deferred) => undecided.push_back((row.clone(), structure.to_vec())),
             }
             seen += 1;
             let go_on = undecided.len() < ROWS_AHEAD && (seen % 64 != 0 || Instant::now() < until);
@@ -216,12 +233,24 @@ impl Hunt {
             go_on
         };
         if node.needs_summaries() {
-            let range = RowRange { mailbox: self.mailbox, from_uid, to_uid: last, rows_max: usize::MAX };
-            reader.rows_with_summary(range, &mut |row, s: SummaryRef<'_>| each(row, s.envelope, s.structure))?;
+            let range = RowRange {
+                mailbox: self.mailbox,
+                from_uid,
+                to_uid: last,
+                rows_max: usize::MAX,
+            };
+            reader.rows_with_summary(range, &mut |row, s: SummaryRef<'_>| {
+                each(row, s.envelope, s.structure)
+            })?;
         } else {
-            reader.rows(self.mailbox, from_uid, last, usize::MAX, &mut |row| each(row, b"", b""))?;
+            reader.rows(self.mailbox, from_uid, last, usize::MAX, &mut |row| {
+                each(row, b"", b"")
+            })?;
         }
-        match stopped_at.and_then(|uid| uid.checked_add(1)).filter(|next| *next <= last) {
+        match stopped_at
+            .and_then(|uid| uid.checked_add(1))
+            .filter(|next| *next <= last)
+        {
             Some(next) => self.next_uid = next,
             None => {
                 self.range += 1;
@@ -232,7 +261,13 @@ impl Hunt {
     }
 
     fn decide_by_content(&mut self, reader: &mut Reader, row: &MessageRow, structure: &[u8]) {
-        let mut message = Message { row, structure, reader, content: None, header: None };
+        let mut message = Message {
+            row,
+            structure,
+            reader,
+            content: None,
+            header: None,
+        };
         let (node, needles) = (&self.node, &self.needles);
         // The envelope was asked before, when it was at hand; here its questions go to the header block.
         match node.holds(row.uid, &mut |ask| message.answer(ask, needles)) {
@@ -251,16 +286,16 @@ fn answer_by_row(
     row: &MessageRow,
     envelope: &[u8],
     needles: &HashMap<Box<str>, Needle>,
-) -> Result<bool, Unanswered> {
+) -> Result<bool, Deferred> {
     Ok(match ask {
         Ask::Larger(bytes) => row.served_bytes > *bytes,
         Ask::Smaller(bytes) => row.served_bytes < *bytes,
         Ask::Internal(test) => test.holds(row.internal_secs),
         Ask::Sent(test) => sent_day(envelope).is_some_and(|secs| test.holds(secs)),
-        Ask::Envelope(field, text) => {
-            needles.get(text).is_some_and(|needle| envelope_holds(envelope, envelope_index(*field), needle))
-        }
-        Ask::Header(..) | Ask::Body(_) | Ask::Text(_) => return Err(Unanswered::Deferred),
+        Ask::Envelope(field, text) => needles
+            .get(text)
+            .is_some_and(|needle| envelope_holds(envelope, envelope_index(*field), needle)),
+        Ask::Header(..) | Ask::Body(_) | Ask::Text(_) => return Err(Deferred),
     })
 }
 
@@ -293,9 +328,15 @@ struct Message<'a> {
 }
 
 impl Message<'_> {
-    fn answer(&mut self, ask: &Ask, needles: &HashMap<Box<str>, Needle>) -> Result<bool, StoreError> {
+    fn answer(
+        &mut self,
+        ask: &Ask,
+        needles: &HashMap<Box<str>, Needle>,
+    ) -> Result<bool, StoreError> {
         let text = match ask {
-            Ask::Envelope(_, text) | Ask::Header(_, text) | Ask::Body(text) | Ask::Text(text) => text,
+            Ask::Envelope(_, text) | Ask::Header(_, text) | Ask::Body(text) | Ask::Text(text) => {
+                text
+            }
             Ask::Larger(_) | Ask::Smaller(_) | Ask::Internal(_) | Ask::Sent(_) => "",
         };
         let missing = || StoreError("a search text was not prepared; this is a bug".into());
@@ -304,7 +345,8 @@ impl Message<'_> {
             Ask::Larger(bytes) => self.row.served_bytes > *bytes,
             Ask::Smaller(bytes) => self.row.served_bytes < *bytes,
             Ask::Internal(test) => test.holds(self.row.internal_secs),
-            Ask::Sent(test) => sent_day(&self.reader.summary(self.row.content)?.envelope).is_some_and(|secs| test.holds(secs)),
+            Ask::Sent(test) => sent_day(&self.reader.summary(self.row.content)?.envelope)
+                .is_some_and(|secs| test.holds(secs)),
             Ask::Envelope(field, _) => {
                 let envelope = self.reader.summary(self.row.content)?.envelope;
                 envelope_holds(&envelope, envelope_index(*field), needle()?)
@@ -319,7 +361,9 @@ impl Message<'_> {
         if self.content.is_none() {
             self.content = Some(self.reader.content(self.row.content, self.row.prefix)?);
         }
-        self.content.as_ref().ok_or_else(|| StoreError("a content was opened and is not there; this is a bug".into()))
+        self.content.as_ref().ok_or_else(|| {
+            StoreError("a content was opened and is not there; this is a bug".into())
+        })
     }
 
     fn header(&mut self) -> Result<&[u8], StoreError> {
@@ -345,7 +389,9 @@ impl Message<'_> {
         while let Some(range) = searcher.wanted() {
             let bytes = (range.end - range.start).min(FETCH_SLICE_BYTES as u64);
             buffer.resize(usize::try_from(bytes).unwrap_or(0), 0);
-            let Some(at) = range.start.checked_add_signed(shift) else { return Ok(false) };
+            let Some(at) = range.start.checked_add_signed(shift) else {
+                return Ok(false);
+            };
             read_exactly(content, at, &mut buffer)?;
             if searcher.feed(range.start, &buffer) == Progress::Found {
                 return Ok(true);

@@ -9,8 +9,14 @@ use crate::wire::imap::status::StatusItem;
 use crate::wire::imap::write::{Code, put_mailbox, put_number};
 
 impl Session {
-    pub(super) async fn status(&mut self, name: MailboxName, items: Vec<StatusItem>) -> Result<Reply, End> {
-        let Some(account) = self.account() else { return Ok(Reply::bad("log in first")) };
+    pub(super) async fn status(
+        &mut self,
+        name: MailboxName,
+        items: Vec<StatusItem>,
+    ) -> Result<Reply, End> {
+        let Some(account) = self.account() else {
+            return Ok(Reply::bad("log in first"));
+        };
         let line = self.read(move |reader| -> Result<Option<Vec<u8>>, StoreError> {
             match reader.mailbox(account, name.as_str())? {
                 Some(row) if !row.no_select => {

@@ -48,14 +48,23 @@ struct Seen {
 impl Session {
     /// Whether [`Session::tell_news`] has something to do; cheap.
     pub(super) fn news_waiting(&mut self, expunges: Expunges) -> bool {
-        let Some(selected) = &mut self.selected else { return false };
+        let Some(selected) = &mut self.selected else {
+            return false;
+        };
         // `take` first: it marks the change as seen.
         selected.watch.take() || (expunges == Expunges::Told && selected.held)
     }
 
     /// Looks at the store and tells the client. `own` is not told.
-    pub(super) async fn tell_news(&mut self, expunges: Expunges, naming: Naming, own: Option<Own>) -> Result<(), End> {
-        let (Some(selected), Some(user)) = (&self.selected, &self.user) else { return Ok(()) };
+    pub(super) async fn tell_news(
+        &mut self,
+        expunges: Expunges,
+        naming: Naming,
+        own: Option<Own>,
+    ) -> Result<(), End> {
+        let (Some(selected), Some(user)) = (&self.selected, &self.user) else {
+            return Ok(());
+        };
         let seen = Seen {
             account: user.account,
             mailbox: selected.mailbox,
@@ -73,7 +82,11 @@ impl Session {
                 return Err(End::Bye("the mailbox cannot be read; see the server's log"));
             }
         };
-        let Look { mut delta, changed, recent_from_uid } = look;
+        let Look {
+            mut delta,
+            changed,
+            recent_from_uid,
+        } = look;
         self.find_recent(&mut delta, recent_from_uid).await;
         self.follow(&delta, expunges);
         match changed {
@@ -87,10 +100,14 @@ impl Session {
     }
 
     async fn find_recent(&mut self, delta: &mut Delta, recent_from_uid: u32) {
-        let (Some(selected), Some(last)) = (&self.selected, delta.arrived.last()) else { return };
+        let (Some(selected), Some(last)) = (&self.selected, delta.arrived.last()) else {
+            return;
+        };
         let from_uid = match selected.view.access {
             Access::ReadOnly => recent_from_uid,
-            Access::ReadWrite if recent_from_uid <= last => self.claim_recent(selected.mailbox).await,
+            Access::ReadWrite if recent_from_uid <= last => {
+                self.claim_recent(selected.mailbox).await
+            }
             Access::ReadWrite => 0,
         };
         if from_uid != 0 && from_uid <= last {
@@ -99,44 +116,75 @@ impl Session {
     }
 
     fn follow(&mut self, delta: &Delta, expunges: Expunges) {
-        let Some(selected) = &mut self.selected else { return };
+        let Some(selected) = &mut self.selected else {
+            return;
+        };
         let before = selected.view.map.clone();
         selected.view.follow(delta, expunges, &mut self.out);
         selected.held = match expunges {
             Expunges::Told => false,
-            Expunges::Held => selected.held || !delta.expunged.intersection(&before.uids()).is_empty(),
+            Expunges::Held => {
+                selected.held || !delta.expunged.intersection(&before.uids()).is_empty()
+            }
         };
         if !Arc::ptr_eq(&before, &selected.view.map) {
-            selected.view.map = self.imap.maps.share(selected.mailbox, selected.view.map.clone()).0;
+            selected.view.map = self
+                .imap
+                .maps
+                .share(selected.mailbox, selected.view.map.clone())
+                .0;
         }
     }
 
     fn learn_keywords(&mut self, keywords: Option<Keywords>) {
-        let (Some(keywords), Some(selected)) = (keywords, &self.selected) else { return };
+        let (Some(keywords), Some(selected)) = (keywords, &self.selected) else {
+            return;
+        };
         let access = selected.view.access;
         super::select::put_flag_names(&mut self.out, &keywords, access);
         self.told_keywords(Arc::new(keywords));
     }
 
     fn put_changed(&mut self, changed: &[(u32, Flags, ModSeq)], naming: Naming, own: Option<&Own>) {
-        let (Some(selected), Some(user)) = (&self.selected, &self.user) else { return };
+        let (Some(selected), Some(user)) = (&self.selected, &self.user) else {
+            return;
+        };
         for (uid, flags, modseq) in changed {
             let is_own = own.is_some_and(|own| own.modseq == *modseq && own.uids.contains(*uid));
             if !is_own {
-                selected.view.put_flags(*uid, *flags, &user.keywords, naming, &mut self.out);
+                selected
+                    .view
+                    .put_flags(*uid, *flags, &user.keywords, naming, &mut self.out);
             }
         }
     }
 
-    async fn tell_many(&mut self, since: ModSeq, last_uid: u32, naming: Naming, own: Option<Own>) -> Result<(), End> {
-        let Some(selected) = &self.selected else { return Ok(()) };
-        let uids = selected.view.map.uids().intersection(&UidSet::range(1, last_uid));
+    async fn tell_many(
+        &mut self,
+        since: ModSeq,
+        last_uid: u32,
+        naming: Naming,
+        own: Option<Own>,
+    ) -> Result<(), End> {
+        let Some(selected) = &self.selected else {
+            return Ok(());
+        };
+        let uids = selected
+            .view
+            .map
+            .uids()
+            .intersection(&UidSet::range(1, last_uid));
         let items = match naming {
             Naming::Sequence => vec![Item::Flags],
             Naming::WithUid => vec![Item::Uid, Item::Flags],
         };
-        let Some(mut job) = self.job(items, uids) else { return Ok(()) };
-        job.filter = Some(Filter { changed_after: since, own: own.map(|own| (own.modseq, own.uids)) });
+        let Some(mut job) = self.job(items, uids) else {
+            return Ok(());
+        };
+        job.filter = Some(Filter {
+            changed_after: since,
+            own: own.map(|own| (own.modseq, own.uids)),
+        });
         self.run_job(job).await.map(|_: Box<Job>| ())
     }
 }
@@ -144,10 +192,15 @@ impl Session {
 /// One slice in a reader's lane. The row is read first: a change that comes later is in what is read then, and told
 /// once more by the next look.
 fn look(reader: &mut Reader, seen: &Seen) -> Result<Option<Look>, StoreError> {
-    let Some(row) = reader.mailbox_by_id(seen.mailbox)? else { return Ok(None) };
+    let Some(row) = reader.mailbox_by_id(seen.mailbox)? else {
+        return Ok(None);
+    };
     let last_uid = seen.map.last_uid();
     let mut look = Look {
-        delta: Delta { modseq: row.highest_modseq, ..Delta::default() },
+        delta: Delta {
+            modseq: row.highest_modseq,
+            ..Delta::default()
+        },
         changed: Changed::Few(Vec::new(), None),
         recent_from_uid: row.recent_from_uid,
     };
@@ -165,8 +218,14 @@ fn look(reader: &mut Reader, seen: &Seen) -> Result<Option<Look>, StoreError> {
         look.changed = if changed.len() == CHANGES_AT_ONCE {
             Changed::Many
         } else {
-            let strange = changed.iter().any(|(_, flags, _)| flags.beyond(seen.keywords_known));
-            let keywords = if strange { Some(reader.keywords(seen.account)?) } else { None };
+            let strange = changed
+                .iter()
+                .any(|(_, flags, _)| flags.beyond(seen.keywords_known));
+            let keywords = if strange {
+                Some(reader.keywords(seen.account)?)
+            } else {
+                None
+            };
             Changed::Few(changed, keywords)
         };
     }

@@ -181,9 +181,13 @@ impl Node {
     /// Calls `each` with every text that is looked for.
     pub fn each_text(&self, each: &mut impl FnMut(&str)) {
         match self {
-            Node::Ask(Ask::Envelope(_, text) | Ask::Header(_, text) | Ask::Body(text) | Ask::Text(text)) => each(text),
+            Node::Ask(
+                Ask::Envelope(_, text) | Ask::Header(_, text) | Ask::Body(text) | Ask::Text(text),
+            ) => each(text),
             Node::Set(_) | Node::Ask(_) => {}
-            Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|node| node.each_text(each)),
+            Node::And(nodes) | Node::Or(nodes) => {
+                nodes.iter().for_each(|node| node.each_text(each))
+            }
             Node::Not(node) => node.each_text(each),
         }
     }

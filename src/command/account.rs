@@ -36,7 +36,12 @@ example:
 ";
 
 const KNOWN: Known = Known {
-    plain: &[password::OPTIONS[0], password::OPTIONS[1], "drop-aliases", "yes"],
+    plain: &[
+        password::OPTIONS[0],
+        password::OPTIONS[1],
+        "drop-aliases",
+        "yes",
+    ],
     valued: &["quota"],
 };
 
@@ -47,7 +52,9 @@ const COLUMNS: &[Column] = &[
         _ => "enabled".into(),
     }),
     ("QUOTA", |row| octets(row, "quota-bytes")),
-    ("SINCE", |row| time(row["created-secs"].as_i64().unwrap_or(0))),
+    ("SINCE", |row| {
+        time(row["created-secs"].as_i64().unwrap_or(0))
+    }),
     ("", |row| match row["owner"].as_bool() {
         Some(true) => "owner".into(),
         _ => String::new(),
@@ -67,23 +74,48 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
             if arguments.json {
                 return print(&format!("{}\n", json!(rows)));
             }
-            print(&table(&rows, COLUMNS, "no account yet; `pillarbox account add ADDRESS` makes one"))
+            print(&table(
+                &rows,
+                COLUMNS,
+                "no account yet; `pillarbox account add ADDRESS` makes one",
+            ))
         }
         ["enable", name] => {
-            let request = Request::AccountEnable { name: (*name).to_owned() };
+            let request = Request::AccountEnable {
+                name: (*name).to_owned(),
+            };
             simple(&arguments, request, &format!("{name} may log in"))
         }
         ["disable", name] => {
-            let request = Request::AccountDisable { name: (*name).to_owned() };
-            simple(&arguments, request, &format!("{name} may not log in any more; mail to it is still received"))
+            let request = Request::AccountDisable {
+                name: (*name).to_owned(),
+            };
+            simple(
+                &arguments,
+                request,
+                &format!("{name} may not log in any more; mail to it is still received"),
+            )
         }
         ["quota", name, quota] => {
-            let request = Request::AccountQuota { name: (*name).to_owned(), quota_bytes: size(quota)? };
-            simple(&arguments, request, &format!("the quota of {name} is {quota} now"))
+            let request = Request::AccountQuota {
+                name: (*name).to_owned(),
+                quota_bytes: size(quota)?,
+            };
+            simple(
+                &arguments,
+                request,
+                &format!("the quota of {name} is {quota} now"),
+            )
         }
         ["owner", name] => {
-            let request = Request::AccountOwner { name: (*name).to_owned() };
-            simple(&arguments, request, &format!("{name} is the owner of this box"))
+            let request = Request::AccountOwner {
+                name: (*name).to_owned(),
+            };
+            simple(
+                &arguments,
+                request,
+                &format!("{name} is the owner of this box"),
+            )
         }
         words => Err(misunderstood("account", words, HELP)),
     }
@@ -105,7 +137,12 @@ fn add(arguments: &Arguments, name: &str) -> Result<(), Failure> {
         quota_bytes,
     };
     let answer = door.ask(request)?;
-    with_password(arguments, &format!("account {name} is ready"), &answer, &new)
+    with_password(
+        arguments,
+        &format!("account {name} is ready"),
+        &answer,
+        &new,
+    )
 }
 
 fn new_password(arguments: &Arguments, name: &str) -> Result<(), Failure> {
@@ -135,7 +172,11 @@ fn with_password(
         value["password"] = new.secret.0.as_str().into();
         return print(&format!("{value}\n"));
     }
-    report(arguments, &format!("{sentence}\npassword: {}", new.secret.0), &answer.end)
+    report(
+        arguments,
+        &format!("{sentence}\npassword: {}", new.secret.0),
+        &answer.end,
+    )
 }
 
 fn remove(arguments: &Arguments, name: &str) -> Result<(), Failure> {
@@ -155,5 +196,9 @@ fn remove(arguments: &Arguments, name: &str) -> Result<(), Failure> {
     };
     let answer = Door::open(arguments)?.ask(request)?;
     let messages = answer.end.count.unwrap_or(0);
-    report(arguments, &format!("account {name} and its {messages} messages are removed"), &answer.end)
+    report(
+        arguments,
+        &format!("account {name} and its {messages} messages are removed"),
+        &answer.end,
+    )
 }

@@ -47,7 +47,12 @@ const COLUMNS: &[Column] = &[
 pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
     let arguments = Arguments::parse(parser, &KNOWN)?;
     let words = arguments.words();
-    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let owned = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
     match words.as_slice() {
         ["add", alias, targets @ ..] if !targets.is_empty() => {
             let sentence = format!("{alias} leads to {}", targets.join(", "));
@@ -60,7 +65,11 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
                 targets => format!("{alias} does not lead to {} any more", targets.join(", ")),
             };
             let (alias, targets) = ((*alias).to_owned(), owned(targets));
-            simple(&arguments, Request::AliasRemove { alias, targets }, &sentence)
+            simple(
+                &arguments,
+                Request::AliasRemove { alias, targets },
+                &sentence,
+            )
         }
         ["reject", address] => {
             let sentence = format!("mail to {address} is refused from now on");
@@ -72,7 +81,11 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
             if arguments.json {
                 return print(&format!("{}\n", json!(rows)));
             }
-            print(&table(&rows, COLUMNS, "no alias yet; `pillarbox alias add ADDRESS TARGET` makes one"))
+            print(&table(
+                &rows,
+                COLUMNS,
+                "no alias yet; `pillarbox alias add ADDRESS TARGET` makes one",
+            ))
         }
         words => Err(misunderstood("alias", words, HELP)),
     }

@@ -149,14 +149,26 @@ mod tests {
         assert_eq!(got.value("mirror"), Some("a.test"));
         assert!(got.json && got.has("generate") && !got.has("other"));
         assert_eq!(got.data, Some(PathBuf::from("/x")));
-        for wrong in ["--mirror", "--nothing", "-x", "--generate=1", "--config a --data b"] {
+        for wrong in [
+            "--mirror",
+            "--nothing",
+            "-x",
+            "--generate=1",
+            "--config a --data b",
+        ] {
             assert_eq!(parse(wrong).unwrap_err().code, 2, "{wrong}");
         }
     }
 
     #[test]
     fn sizes() {
-        for (text, octets) in [("0", 0), ("12", 12), ("2K", 2048), ("500M", 500 << 20), ("1g", 1 << 30)] {
+        for (text, octets) in [
+            ("0", 0),
+            ("12", 12),
+            ("2K", 2048),
+            ("500M", 500 << 20),
+            ("1g", 1 << 30),
+        ] {
             assert_eq!(size(text).unwrap(), Some(octets), "{text}");
         }
         assert_eq!(size("none").unwrap(), None);
@@ -168,7 +180,10 @@ mod tests {
     #[test]
     fn the_fitting_line_of_the_help_is_shown() {
         let help = "usage: pillarbox x add A\n       pillarbox x remove B\n\nmore\n";
-        assert_eq!(misunderstood("x", &["remove"], help).text, "usage: pillarbox x remove B");
+        assert_eq!(
+            misunderstood("x", &["remove"], help).text,
+            "usage: pillarbox x remove B"
+        );
         assert!(misunderstood("x", &["what"], help).text.contains("--help"));
         assert_eq!(misunderstood("x", &[], help).text, help);
     }

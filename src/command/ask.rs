@@ -14,7 +14,6 @@ use crate::store::{self, Options};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,7 +81,7 @@ impl Place {
     pub fn options(&self) -> Options {
         Options {
             dir: self.data.clone(),
-            disk: Arc::new(store::disk::RealDisk::new(&self.data)),
+            disk: Arc::new(store::disk::real::RealDisk::new(self.data.clone())),
             reserve_bytes: self.reserve_bytes,
             now_millis: now_millis(),
             random,
@@ -92,39 +91,29 @@ impl Place {
     /// Root becomes whoever owns the data directory (or will): a file that root made there is one that the server
     /// cannot open.
     pub fn become_owner(&self) -> Result<(), Failure> {
-        if !nix::unistd::geteuid().is_root() {
-            return Ok(());
+        if let (true, false, Some(user)) = (
+            nix::unistd::geteuid().is_root(),
+            self.data.exists(),
+            &self.user,
+        ) {
+            self.make_for(user)?;
         }
-        let owner = match std::fs::metadata(&self.data) {
-            Ok(meta) => meta.uid(),
-            Err(_) => match &self.user {
-                Some(user) => self.make_for(user)?,
-                None => return Ok(()),
-            },
-        };
-        if owner == 0 {
-            return Ok(());
-        }
-        match nix::unistd::User::from_uid(owner.into()) {
-            Ok(Some(user)) => privileges::drop_to(Some(&user.name)).map_err(Failure::new),
-            _ => Err(Failure::new(format!(
-                "{} belongs to user number {owner}, who has no name here: run this command as that user",
-                self.data.display()
-            ))),
-        }
+        privileges::act_as_owner(&self.data).map_err(Failure::new)
     }
 
     /// Makes the data directory of a box that has not been started yet.
-    fn make_for(&self, user: &str) -> Result<u32, Failure> {
+    fn make_for(&self, user: &str) -> Result<(), Failure> {
         let entry = privileges::look_up(user).map_err(Failure::new)?;
         let failed = |e: &dyn std::fmt::Display| {
-            Failure::new(format!("cannot make {} for {user}: {e}", self.data.display()))
+            Failure::new(format!(
+                "cannot make {} for {user}: {e}",
+                self.data.display()
+            ))
         };
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
         builder.create(&self.data).map_err(|e| failed(&e))?;
-        nix::unistd::chown(&self.data, Some(entry.uid), Some(entry.gid)).map_err(|e| failed(&e))?;
-        Ok(entry.uid.as_raw())
+        nix::unistd::chown(&self.data, Some(entry.uid), Some(entry.gid)).map_err(|e| failed(&e))
     }
 }
 

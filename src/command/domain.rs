@@ -62,14 +62,22 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
             if arguments.json {
                 return print(&format!("{}\n", json!(rows)));
             }
-            print(&table(&rows, COLUMNS, "no domain yet; `pillarbox domain add NAME` makes one"))
+            print(&table(
+                &rows,
+                COLUMNS,
+                "no domain yet; `pillarbox domain add NAME` makes one",
+            ))
         }
         ["remove", name] => {
             let request = Request::DomainRemove {
                 name: (*name).to_owned(),
             };
             let answer = Door::open(&arguments)?.ask(request)?;
-            report(&arguments, &format!("{name} is no domain of this box any more"), &answer.end)
+            report(
+                &arguments,
+                &format!("{name} is no domain of this box any more"),
+                &answer.end,
+            )
         }
         words => Err(misunderstood("domain", words, HELP)),
     }

@@ -34,7 +34,9 @@ const KNOWN: Known = Known {
 
 const COLUMNS: &[Column] = &[
     ("EMAIL", |row| text(row, "email")),
-    ("EXPUNGED", |row| time(row["expunged-secs"].as_i64().unwrap_or(0))),
+    ("EXPUNGED", |row| {
+        time(row["expunged-secs"].as_i64().unwrap_or(0))
+    }),
     ("SIZE", |row| octets(row, "bytes")),
     ("MAILBOX", |row| text(row, "mailbox")),
     ("SUBJECT", |row| text(row, "subject")),
@@ -54,7 +56,11 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
             for note in &answer.end.notes {
                 eprintln!("note: {note}");
             }
-            print(&table(&answer.rows, COLUMNS, "nothing that could come back"))
+            print(&table(
+                &answer.rows,
+                COLUMNS,
+                "nothing that could come back",
+            ))
         }
         ["undelete", account, emails @ ..] if emails.is_empty() == arguments.has("all") => {
             let request = Request::MailUndelete {
@@ -63,7 +69,11 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
             };
             let answer = Door::open(&arguments)?.ask(request)?;
             let count = answer.end.count.unwrap_or(0);
-            report(&arguments, &format!("{count} messages are back"), &answer.end)
+            report(
+                &arguments,
+                &format!("{count} messages are back"),
+                &answer.end,
+            )
         }
         words => Err(misunderstood("mail", words, HELP)),
     }

@@ -5,8 +5,17 @@
 //! `--version` are answered here, before the verb sees its arguments. Results go to stdout, everything else to
 //! stderr; exit codes are 0, 1 (it did not work) and 2 (the command line was not understood).
 
+pub mod account;
+pub mod alias;
+mod arguments;
+mod ask;
 pub mod config;
+pub mod domain;
+pub mod mail;
+mod password;
+pub mod queue;
 pub mod service;
+mod table;
 
 use crate::config::{Config, nearest};
 use std::ffi::OsString;
@@ -27,6 +36,36 @@ struct Verb {
 
 /// All verbs, in the order in which `--help` shows them.
 const VERBS: &[Verb] = &[
+    Verb {
+        name: "domain",
+        summary: "domains whose mail this box keeps",
+        help: domain::HELP,
+        run: domain::run,
+    },
+    Verb {
+        name: "account",
+        summary: "who has a mailbox: logins, passwords, quotas",
+        help: account::HELP,
+        run: account::run,
+    },
+    Verb {
+        name: "alias",
+        summary: "addresses that lead to accounts, catch-alls, refused addresses",
+        help: alias::HELP,
+        run: alias::run,
+    },
+    Verb {
+        name: "queue",
+        summary: "mail that waits for recipients elsewhere",
+        help: queue::HELP,
+        run: queue::run,
+    },
+    Verb {
+        name: "mail",
+        summary: "bring back what was expunged",
+        help: mail::HELP,
+        run: mail::run,
+    },
     Verb {
         name: "config",
         summary: "print the documented configuration, or check yours",

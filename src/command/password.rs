@@ -5,7 +5,9 @@ use super::arguments::Arguments;
 use crate::limits::PASSWORD_BYTES_MAX;
 use crate::run::control::Secret;
 use crate::run::password;
-use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{
+    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+};
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Read, Write};
 use zeroize::{Zeroize, Zeroizing};
@@ -55,8 +57,9 @@ fn from_stdin() -> Result<Secret, Failure> {
 }
 
 fn checked(line: &[u8]) -> Result<Secret, Failure> {
-    let text = std::str::from_utf8(line)
-        .map_err(|_| Failure::new("the password is not UTF-8; choose letters that every client can send"))?;
+    let text = std::str::from_utf8(line).map_err(|_| {
+        Failure::new("the password is not UTF-8; choose letters that every client can send")
+    })?;
     if text.is_empty() {
         return Err(Failure::new(
             "the password is empty: nothing was changed; --generate makes one",
@@ -177,7 +180,10 @@ mod tests {
 
     #[test]
     fn a_password_must_be_sendable() {
-        assert_eq!(checked("pässword with spaces ".as_bytes()).unwrap().0, "pässword with spaces ");
+        assert_eq!(
+            checked("pässword with spaces ".as_bytes()).unwrap().0,
+            "pässword with spaces "
+        );
         for wrong in [&b""[..], b"\xff", b"a\0b", b"a\nb"] {
             assert!(checked(wrong).is_err(), "{wrong:?}");
         }

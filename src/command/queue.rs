@@ -38,7 +38,11 @@ const COLUMNS: &[Column] = &[
     ("FROM", |row| text(row, "sender")),
     ("TO", |row| {
         let named = row["recipients"].as_array().map_or(0, Vec::len) as u64;
-        match row["recipients-count"].as_u64().unwrap_or(0).saturating_sub(named) {
+        match row["recipients-count"]
+            .as_u64()
+            .unwrap_or(0)
+            .saturating_sub(named)
+        {
             0 => text(row, "recipients"),
             more => format!("{} and {more} more", text(row, "recipients")),
         }
@@ -81,7 +85,8 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
         ["drop", id] => {
             let answer = Door::open(&arguments)?.ask(Request::QueueDrop { id: number(id)? })?;
             let recipients = answer.end.count.unwrap_or(0);
-            let sentence = format!("queue entry {id} is dropped: {recipients} recipients do not get it");
+            let sentence =
+                format!("queue entry {id} is dropped: {recipients} recipients do not get it");
             report(&arguments, &sentence, &answer.end)
         }
         words => Err(misunderstood("queue", words, HELP)),
@@ -89,11 +94,18 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
 }
 
 fn since(row: &Value) -> String {
-    time(row["received-millis"].as_i64().unwrap_or(0).div_euclid(1000))
+    time(
+        row["received-millis"]
+            .as_i64()
+            .unwrap_or(0)
+            .div_euclid(1000),
+    )
 }
 
 fn number(text: &str) -> Result<u64, Failure> {
     text.parse().map_err(|_| {
-        Failure::usage(format!("{text:?} is no queue id; `pillarbox queue list` shows them"))
+        Failure::usage(format!(
+            "{text:?} is no queue id; `pillarbox queue list` shows them"
+        ))
     })
 }

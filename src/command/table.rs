@@ -10,15 +10,33 @@ pub fn table(rows: &[Value], columns: &[Column], empty: &str) -> String {
     if rows.is_empty() {
         return format!("{empty}\n");
     }
-    let titles: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let titles: Vec<String> = columns
+        .iter()
+        .map(|(title, _)| (*title).to_owned())
+        .collect();
     let mut lines = vec![titles];
-    lines.extend(rows.iter().map(|row| columns.iter().map(|(_, text)| printable(&text(row))).collect()));
+    lines.extend(rows.iter().map(|row| {
+        columns
+            .iter()
+            .map(|(_, text)| printable(&text(row)))
+            .collect()
+    }));
     let widths: Vec<usize> = (0..columns.len())
-        .map(|n| lines.iter().filter_map(|line| line.get(n)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .map(|n| {
+            lines
+                .iter()
+                .filter_map(|line| line.get(n))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let mut out = String::new();
     for line in &lines {
-        let cells = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        let cells = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:<width$}"));
         out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         out.push('\n');
     }
@@ -31,7 +49,10 @@ pub fn text(row: &Value, member: &str) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Array(items) => {
-            let items = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+            let items = items.iter().map(|item| {
+                item.as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned)
+            });
             items.collect::<Vec<_>>().join(", ")
         }
         other => other.to_string(),
@@ -63,12 +84,18 @@ pub fn time(secs: i64) -> String {
     let day = of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}Z", of_day / 3600, of_day / 60 % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}Z",
+        of_day / 3600,
+        of_day / 60 % 60
+    )
 }
 
 /// What strangers sent must not move the cursor of whoever reads it.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -78,17 +105,27 @@ mod tests {
 
     #[test]
     fn columns_fit_their_widest_cell() {
-        let rows = [json!({"a": "x", "b": [1, "two"]}), json!({"a": "longer\u{1b}", "b": null})];
+        let rows = [
+            json!({"a": "x", "b": [1, "two"]}),
+            json!({"a": "longer\u{1b}", "b": null}),
+        ];
         let columns: [Column; 2] = [("name", |r| text(r, "a")), ("rest", |r| text(r, "b"))];
-        assert_eq!(table(&rows, &columns, ""), "name     rest\nx        1, two\nlonger\u{fffd}\n");
+        assert_eq!(
+            table(&rows, &columns, ""),
+            "name     rest\nx        1, two\nlonger\u{fffd}\n"
+        );
         assert_eq!(table(&[], &columns, "nothing"), "nothing\n");
     }
 
     #[test]
     fn times_are_civil() {
         for (secs, shown) in [
-            (0, "1970-01-01 00:00Z"), (951_782_399, "2000-02-28 23:59Z"), (951_782_400, "2000-02-29 00:00Z"),
-            (1_795_132_800, "2026-11-20 00:00Z"), (4_107_542_399, "2100-02-28 23:59Z"), (-1, "1969-12-31 23:59Z"),
+            (0, "1970-01-01 00:00Z"),
+            (951_782_399, "2000-02-28 23:59Z"),
+            (951_782_400, "2000-02-29 00:00Z"),
+            (1_795_132_800, "2026-11-20 00:00Z"),
+            (4_107_542_399, "2100-02-28 23:59Z"),
+            (-1, "1969-12-31 23:59Z"),
         ] {
             assert_eq!(time(secs), shown);
         }

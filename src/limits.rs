@@ -295,3 +295,9 @@ pub const HOT_MAILBOXES_MAX: usize = 1_024;
 pub const INDEX_CHANGES_MAX: usize = 512;
 /// Octets of log between two checkpoints of the index: what a crash has to replay at most.
 pub const CHECKPOINT_LOG_BYTES: u64 = 64 * 1024 * 1024;
+/// How long sessions get to reach a safe point when the server stops (SIGTERM), then they are cut.
+pub const DRAIN_MILLIS: u64 = 10_000;
+/// How often certificate files are looked at for a renewal.
+pub const CERTIFICATE_LOOK_SECS: u64 = 60;
+/// Further ports that `try` looks at when one is taken.
+pub const PORT_TRIES: u16 = 50;

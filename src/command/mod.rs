@@ -14,8 +14,11 @@ pub mod domain;
 pub mod mail;
 mod password;
 pub mod queue;
+pub mod self_signed;
+pub mod serve;
 pub mod service;
 mod table;
+pub mod try_box;
 
 use crate::config::{Config, nearest};
 use std::ffi::OsString;
@@ -36,6 +39,18 @@ struct Verb {
 
 /// All verbs, in the order in which `--help` shows them.
 const VERBS: &[Verb] = &[
+    Verb {
+        name: "try",
+        summary: "make a box in ./try-box and play with it",
+        help: try_box::HELP,
+        run: try_box::run,
+    },
+    Verb {
+        name: "serve",
+        summary: "run the server",
+        help: serve::HELP,
+        run: serve::run,
+    },
     Verb {
         name: "domain",
         summary: "domains whose mail this box keeps",
@@ -188,6 +203,15 @@ pub fn load_config(file: Option<&Path>) -> Result<Config, Failure> {
 /// The value of `--config`, for verbs that parse their own arguments.
 pub fn config_file(parser: &mut lexopt::Parser) -> Result<PathBuf, Failure> {
     Ok(PathBuf::from(parser.value()?))
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_private(file: &Path, octets: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut open = std::fs::OpenOptions::new();
+    open.write(true).create(true).truncate(true).mode(0o600);
+    open.open(file)?.write_all(octets)
 }
 
 #[cfg(test)]

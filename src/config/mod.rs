@@ -150,6 +150,34 @@ impl Config {
         Config::parse(&text, base).map_err(mistakes)
     }
 
+    /// What SIGHUP makes of a changed file: this configuration with the keys of `new` that need no restart, and the
+    /// names of those that do and have changed.
+    pub fn reloaded(&self, new: Self) -> (Self, Vec<&'static str>) {
+        let restart = [
+            ("hostname", self.hostname != new.hostname),
+            ("data", self.data != new.data),
+            ("user", self.user != new.user),
+            ("[listen]", self.listen != new.listen),
+            ("smtp_connections_max", self.smtp_connections_max != new.smtp_connections_max),
+            (
+                "submission_connections_max",
+                self.submission_connections_max != new.submission_connections_max,
+            ),
+            ("imap_connections_max", self.imap_connections_max != new.imap_connections_max),
+            ("memory_bytes_max", self.memory_bytes_max != new.memory_bytes_max),
+            ("disk_reserve_bytes", self.disk_reserve_bytes != new.disk_reserve_bytes),
+            ("detail_separator", self.detail_separator != new.detail_separator),
+        ];
+        let mut config = self.clone();
+        config.message_bytes_max = new.message_bytes_max;
+        config.quota_bytes = new.quota_bytes;
+        if !new.certificates.is_empty() {
+            config.certificates = new.certificates;
+        }
+        let restart = restart.into_iter().filter(|(_, changed)| *changed);
+        (config, restart.map(|(key, _)| key).collect())
+    }
+
     /// Checks a configuration's text; relative paths begin at `base`.
     pub fn parse(text: &str, base: &Path) -> Result<Self, Vec<Mistake>> {
         read::config(text, base)

@@ -12,6 +12,7 @@ use super::summarize::summarize;
 use super::{Options, StoreError, Writer, rebuild};
 use crate::limits::INDEX_CHANGES_MAX;
 use std::collections::HashSet;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ const FORMAT: u32 = 1;
 /// Opens (or makes) the store, replays what the index has not seen, and takes the lock of the data directory.
 /// A lock held by another process, an unknown version or record kind is an error that names it.
 pub fn open(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
-    std::fs::create_dir_all(&options.dir).map_err(|e| {
+    make_private(&options.dir).map_err(|e| {
         StoreError(format!(
             "cannot make the data directory {}: {e}",
             options.dir.display()
@@ -49,6 +50,17 @@ pub fn open(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
     };
     let shared = Arc::new(Shared::new(&options, parts));
     Ok((Writer::new(index, log, state, shared.clone()), shared))
+}
+
+/// Mail is nobody else's business: the directory is made 0700; one that exists stays as its owner has it.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    if let Some(parent) = dir.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists || !dir.is_dir() => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// Files that nobody names go: spills that a crash cut off, message files whose record was never written. The log is

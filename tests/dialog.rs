@@ -1,0 +1,36 @@
+//! Dialogues as documents: every transcript under `tests/dialog/` is played against the program.
+//!
+//! `tests/dialog/smtp/*.txt` run twice: against the rules alone (`session/smtp` with the framers of `wire`), and
+//! over a real socket against `run/smtp` with a store. What a line means stands in `dialog/transcript.rs`.
+
+#[path = "dialog/transcript.rs"]
+mod transcript;
+
+#[path = "dialog/smtp_rules.rs"]
+mod smtp_rules;
+
+use std::path::Path;
+use transcript::Transcript;
+
+fn transcripts(folder: &str) -> Vec<Transcript> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/dialog")
+        .join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no transcripts in {}", folder.display());
+    files.iter().map(|path| Transcript::read(path)).collect()
+}
+
+#[test]
+fn smtp_by_its_rules() {
+    let failed: Vec<String> = transcripts("smtp")
+        .iter()
+        .filter_map(|transcript| smtp_rules::play(transcript).err())
+        .collect();
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}

@@ -3,12 +3,18 @@
 //! `tests/dialog/smtp/*.txt` run twice: against the rules alone (`session/smtp` with the framers of `wire`), and
 //! over a real socket against `run/smtp` with a store. What a line means stands in `dialog/transcript.rs`.
 
+#[path = "dialog/live_box.rs"]
+mod live_box;
+#[path = "dialog/smtp_messages.rs"]
+mod smtp_messages;
+#[path = "dialog/smtp_rules.rs"]
+mod smtp_rules;
+#[path = "dialog/smtp_socket.rs"]
+mod smtp_socket;
 #[path = "dialog/transcript.rs"]
 mod transcript;
 
-#[path = "dialog/smtp_rules.rs"]
-mod smtp_rules;
-
+use live_box::LiveBox;
 use std::path::Path;
 use transcript::Transcript;
 
@@ -32,5 +38,15 @@ fn smtp_by_its_rules() {
         .iter()
         .filter_map(|transcript| smtp_rules::play(transcript).err())
         .collect();
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+#[tokio::test]
+async fn smtp_over_a_socket() {
+    let live = LiveBox::new("smtp-transcripts").await;
+    let mut failed = Vec::new();
+    for (number, transcript) in (1..).zip(transcripts("smtp")) {
+        failed.extend(smtp_socket::play(&live, &transcript, number).await.err());
+    }
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }

@@ -5,6 +5,7 @@ use super::lanes::{Lanes, now_millis};
 use super::login::LoggedIn;
 use crate::limits::{
     CONTENT_BASE_SECS, CONTENT_BYTES_PER_SEC_MIN, REFUSED_CONTENT_TIMES_MAX, SMTP_CONTENT_SECS,
+    SMTP_REPLY_SECS,
 };
 use crate::net::conn::Conn;
 use crate::policy::{accept, submit};
@@ -242,10 +243,10 @@ impl Incoming {
 
     /// Waits for input when there is none.
     async fn wait(&mut self, conn: &mut Conn) -> io::Result<()> {
-        if conn.input().is_empty() && conn.fill(self.patience()).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        match conn.input().is_empty() {
+            true => more(conn, self.patience()).await,
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Spills a full buffer, after its header was examined.
@@ -410,13 +411,7 @@ pub async fn skip(conn: &mut Conn, mut bytes: u64) -> io::Result<()> {
         if conn.input().is_empty() {
             let whole = CONTENT_BASE_SECS + skipped / CONTENT_BYTES_PER_SEC_MIN;
             let left = Duration::from_secs(whole).saturating_sub(started.elapsed());
-            if conn
-                .fill(left.min(Duration::from_secs(SMTP_CONTENT_SECS)))
-                .await?
-                == 0
-            {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            more(conn, left.min(Duration::from_secs(SMTP_CONTENT_SECS))).await?;
         }
         let here = (conn.input().len() as u64).min(bytes);
         conn.consume(usize::try_from(here).unwrap_or(usize::MAX));
@@ -424,6 +419,15 @@ pub async fn skip(conn: &mut Conn, mut bytes: u64) -> io::Result<()> {
         skipped += here;
     }
     Ok(())
+}
+
+/// Waits for octets of a content. What was said before leaves first: a client may wait for it.
+async fn more(conn: &mut Conn, within: Duration) -> io::Result<()> {
+    conn.flush(Duration::from_secs(SMTP_REPLY_SECS)).await?;
+    match conn.fill(within).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
 }
 
 fn keep(body: &mut Option<Body>, eight_bit: &mut bool, piece: &[u8]) {

@@ -1,0 +1,226 @@
+//! What a message looks like when it has been delivered.
+
+use crate::live_box::LiveBox;
+use crate::smtp_socket::{Client, connect};
+use crate::transcript::matches;
+use pillarbox::session::smtp::Role;
+
+/// Sends lines; each must be answered by one line that begins with this code.
+async fn talk(client: &mut Client, lines: &[(&str, &str)]) {
+    for (line, code) in lines {
+        client.send(format!("{line}\r\n").as_bytes()).await;
+        let reply = loop {
+            let reply = client.line().await.unwrap();
+            if reply.as_bytes().get(3) != Some(&b'-') {
+                break reply;
+            }
+        };
+        assert!(reply.starts_with(code), "{line}: {reply}");
+    }
+}
+
+async fn stranger(live: &LiveBox) -> Client {
+    let mut client = connect(live, Role::Mx, 200, b"").await;
+    client.line().await.unwrap();
+    talk(&mut client, &[("EHLO mail.example", "250 ")]).await;
+    client
+}
+
+async fn anna(live: &LiveBox) -> Client {
+    let mut client = connect(live, Role::Submissions, 201, b"").await;
+    client.line().await.unwrap();
+    let auth = "AUTH PLAIN AGFubmFAYm94LnRlc3QAc2VjcmV0";
+    talk(
+        &mut client,
+        &[("EHLO laptop.private", "250 "), (auth, "235")],
+    )
+    .await;
+    client
+}
+
+/// Compares line by line; `*` stands for anything.
+fn assert_message(message: &str, expected: &[&str]) {
+    let lines: Vec<&str> = message.split("\r\n").collect();
+    assert_eq!(lines.len(), expected.len(), "{message}");
+    for (line, pattern) in lines.iter().zip(expected) {
+        assert!(
+            matches(pattern, line),
+            "{pattern:?} is not {line:?} in\n{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn fields_of_ours() {
+    let live = LiveBox::new("smtp-fields").await;
+    let mut client = stranger(&live).await;
+    talk(
+        &mut client,
+        &[
+            ("MAIL FROM:<\"odd one\"@mail.example>", "250"),
+            ("RCPT TO:<anna+shop@box.test>", "250"),
+            ("DATA", "354"),
+            (
+                "Return-Path: <forged@mail.example>\r\nSubject: x\r\n\r\n..text\r\n.",
+                "250",
+            ),
+        ],
+    )
+    .await;
+    assert_message(
+        &live.last("anna").await,
+        &[
+            "Return-Path: <\"odd one\"@mail.example>",
+            "Delivered-To: anna@box.test",
+            "X-Original-To: anna+shop@box.test",
+            "Received: from mail.example ([127.0.77.200])",
+            " by box.test with ESMTP",
+            " id * for <anna+shop@box.test>;",
+            " * +0000",
+            "Subject: x",
+            "",
+            ".text",
+            "",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_submission_is_completed_and_says_little() {
+    let live = LiveBox::new("smtp-submission").await;
+    let mut client = anna(&live).await;
+    let message =
+        "From: Anna <anna>\r\nTo: bert\r\nBcc: joe@elsewhere.example\r\nSubject: x\n\ntext\r\n.";
+    talk(
+        &mut client,
+        &[
+            ("MAIL FROM:<anna>", "250"),
+            ("RCPT TO:<bert>", "250"),
+            ("RCPT TO:<joe@elsewhere.example>", "250"),
+            ("DATA", "354"),
+            (message, "250"),
+        ],
+    )
+    .await;
+    assert_message(
+        &live.last("bert").await,
+        &[
+            "Return-Path: <anna@box.test>",
+            "Delivered-To: bert@box.test",
+            "Received: by box.test with ESMTPSA (TLS1.3 TLS_*)",
+            " id *;",
+            " * +0000",
+            "From: Anna <anna@box.test>",
+            "To: bert@box.test",
+            "Date: * +0000",
+            "Message-ID: <*@box.test>",
+            "Subject: x",
+            "",
+            "text",
+            "",
+        ],
+    );
+    assert_eq!(live.queued().await, 1);
+}
+
+/// Sizes around the pool's buffer: the last small message, the first file, and one of many buffers, by DATA and BDAT.
+#[tokio::test]
+async fn sizes_around_the_buffer() {
+    let live = LiveBox::new("smtp-sizes").await;
+    let mut client = stranger(&live).await;
+    let buffer = pillarbox::limits::LARGE_MESSAGE_BYTES;
+    for bytes in [
+        0,
+        1,
+        buffer - 1,
+        buffer,
+        buffer + 1,
+        buffer + 63,
+        buffer + 64,
+        5 * buffer + 17,
+    ] {
+        let lines = "Subject: x\r\n\r\n".to_owned()
+            + &format!("{}\r\n", "y".repeat(98)).repeat(bytes / 100 + 1);
+        let content = format!(
+            "{}\r\n",
+            &lines[..bytes.saturating_sub(2)].replace(['\r', '\n'], "z")
+        );
+        let content = match bytes {
+            0 => String::new(),
+            1 => "x".to_string(),
+            _ if bytes > 1000 => format!("A: b\r\n\r\n{}", &content[8..]),
+            _ => content,
+        };
+        let envelope = [("MAIL FROM:<>", "250"), ("RCPT TO:<anna@box.test>", "250")];
+        talk(&mut client, &envelope).await;
+        let bdat = format!("BDAT {} LAST\r\n{content}", content.len());
+        client.send(bdat.as_bytes()).await;
+        let reply = client.line().await.unwrap();
+        assert!(reply.starts_with("250 2.0.0 Kept"), "{bytes}: {reply}");
+        assert!(
+            live.last("anna").await.ends_with(&content),
+            "{bytes} by BDAT"
+        );
+        if bytes < 2 {
+            continue;
+        }
+        talk(&mut client, &envelope).await;
+        talk(
+            &mut client,
+            &[("DATA", "354"), (&format!("{content}."), "250")],
+        )
+        .await;
+        assert!(
+            live.last("anna").await.ends_with(&content),
+            "{bytes} by DATA"
+        );
+    }
+}
+
+#[tokio::test]
+async fn header_blocks_have_an_end() {
+    let live = LiveBox::new("smtp-headers").await;
+    let mut client = stranger(&live).await;
+    let max = pillarbox::limits::HEADER_BLOCK_BYTES_MAX;
+    for (bytes, code) in [(max - 1, "250"), (max, "250"), (max + 1, "554 5.6.0")] {
+        let header = format!("A: {}\r\n\r\n", "x".repeat(bytes - 7));
+        let message = format!("{header}body\r\n.");
+        talk(
+            &mut client,
+            &[
+                ("MAIL FROM:<>", "250"),
+                ("RCPT TO:<anna@box.test>", "250"),
+                ("DATA", "354"),
+                (&message, code),
+                ("NOOP", "250"),
+            ],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_changed_password_and_a_stop_end_sessions() {
+    let live = LiveBox::new("smtp-ends").await;
+    let mut client = anna(&live).await;
+    let name = pillarbox::wire::address::Address::parse("anna@box.test").unwrap();
+    let credential = live
+        .server
+        .lanes
+        .read(move |reader| {
+            reader
+                .state()
+                .credential(&name.to_string())
+                .unwrap()
+                .unwrap()
+        })
+        .await;
+    live.server
+        .login
+        .credential_changed(credential.account, credential.version + 1);
+    assert!(client.line().await.unwrap().starts_with("421 4.7.0"));
+    let mut client = stranger(&live).await;
+    live.server.start_drain();
+    assert!(client.line().await.unwrap().starts_with("421 4.3.2"));
+    assert_eq!(client.line().await, Err("closed".into()));
+}

@@ -1,0 +1,171 @@
+//! Plays transcripts over a real socket against `run/smtp` with a store behind it.
+
+use crate::live_box::LiveBox;
+use crate::transcript::{Step, Transcript, matches};
+use pillarbox::net::conn::Conn;
+use pillarbox::run::smtp;
+use pillarbox::session::smtp::Role;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+/// A server that does not answer in this time never will: not a measure, only an end.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long QUIET listens. A late reply would be found by the next step.
+const QUIET: Duration = Duration::from_millis(30);
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+pub struct Client {
+    stream: Option<Box<dyn Stream>>,
+    plain: Option<TcpStream>,
+    heard: Vec<u8>,
+}
+
+/// Connects from an address of its own (failed logins are counted by address); what is in `early` is sent before the
+/// server accepts.
+pub async fn connect(live: &LiveBox, role: Role, number: u8, early: &[u8]) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    let ours = SocketAddr::from((Ipv4Addr::new(127, 0, 77, number), 0));
+    socket.bind(ours).unwrap();
+    let mut plain = socket
+        .connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    plain.write_all(early).await.unwrap();
+    let (accepted, _) = listener.accept().await.unwrap();
+    tokio::spawn(smtp::serve(
+        live.server.clone(),
+        Conn::new(accepted).unwrap(),
+        role,
+    ));
+    let mut client = Client {
+        stream: None,
+        plain: Some(plain),
+        heard: Vec::new(),
+    };
+    if role == Role::Submissions {
+        client.tls(live).await;
+    }
+    client
+}
+
+pub async fn play(live: &LiveBox, transcript: &Transcript, number: u8) -> Result<(), String> {
+    let role = match transcript.role.as_str() {
+        "mx" => Role::Mx,
+        "submission" => Role::Submission,
+        _ => Role::Submissions,
+    };
+    live.configure(|config| {
+        let bytes_max = transcript.setting("message_bytes_max");
+        config.message_bytes_max = bytes_max.map_or(100_000, |text| text.parse().unwrap());
+        config.plain_text_login = transcript.setting("plain_text_login").is_some();
+    });
+    let mut before = BTreeMap::new();
+    for who in ["anna", "bert", "cleo"] {
+        before.insert(who.to_string(), live.stored(who).await);
+    }
+    let queued = live.queued().await;
+    let early: &[u8] = match transcript.steps.first() {
+        Some(Step::Send(octets)) => octets,
+        _ => b"",
+    };
+    let mut client = connect(live, role, number, early).await;
+    for step in transcript.steps.iter().skip(usize::from(!early.is_empty())) {
+        let result = match step {
+            Step::Stored(at, who, count) => {
+                let stored = live.stored(who).await - before[who];
+                check(stored == *count, *at, || {
+                    format!("{stored} messages of {who}")
+                })
+            }
+            Step::Queued(at, count) => {
+                let entries = live.queued().await - queued;
+                check(entries == *count, *at, || {
+                    format!("{entries} entries in the queue")
+                })
+            }
+            step => client.play(live, step).await,
+        };
+        result.map_err(|why| format!("{}:{why}", transcript.name))?;
+    }
+    Ok(())
+}
+
+fn check(right: bool, at: usize, why: impl FnOnce() -> String) -> Result<(), String> {
+    match right {
+        true => Ok(()),
+        false => Err(format!("{at}: {}", why())),
+    }
+}
+
+impl Client {
+    async fn play(&mut self, live: &LiveBox, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Send(octets) => self.send(octets).await,
+            Step::Expect(at, pattern) => {
+                let line = self.line().await.unwrap_or_else(|why| format!("({why})"));
+                check(matches(pattern, &line), *at, || {
+                    format!("expected {pattern:?}, got {line:?}")
+                })?;
+            }
+            Step::Tls => self.tls(live).await,
+            Step::Closed(at) => {
+                let end = self.line().await;
+                check(end == Err("closed".into()), *at, || {
+                    format!("should be closed: {end:?}")
+                })?;
+            }
+            Step::Quiet(at) => {
+                let line = timeout(QUIET, self.line()).await;
+                check(line.is_err(), *at, || {
+                    format!("should be waiting: {line:?}")
+                })?;
+            }
+            Step::Stored(..) | Step::Queued(..) => unreachable!("done by the caller"),
+        }
+        Ok(())
+    }
+
+    pub async fn send(&mut self, octets: &[u8]) {
+        // A server that closed meanwhile is noticed by the next line that is expected.
+        let _ = self.stream().write_all(octets).await;
+        let _ = self.stream().flush().await;
+    }
+
+    /// The next line, without its CRLF.
+    pub async fn line(&mut self) -> Result<String, String> {
+        loop {
+            if let Some(end) = self.heard.windows(2).position(|pair| pair == b"\r\n") {
+                let line = String::from_utf8(self.heard[..end].to_vec()).unwrap();
+                self.heard.drain(..end + 2);
+                return Ok(line);
+            }
+            let mut octets = [0; 4096];
+            match timeout(PATIENCE, self.stream().read(&mut octets)).await {
+                Err(_) => return Err("nothing came".into()),
+                Ok(Ok(0) | Err(_)) => return Err("closed".into()),
+                Ok(Ok(read)) => self.heard.extend_from_slice(&octets[..read]),
+            }
+        }
+    }
+
+    fn stream(&mut self) -> &mut dyn Stream {
+        match &mut self.plain {
+            Some(plain) => plain,
+            None => self.stream.as_mut().unwrap(),
+        }
+    }
+
+    async fn tls(&mut self, live: &LiveBox) {
+        let plain = self.plain.take().unwrap();
+        let name = "box.test".try_into().unwrap();
+        let stream = live.connector.connect(name, plain).await.unwrap();
+        self.stream = Some(Box::new(stream));
+    }
+}

@@ -126,8 +126,12 @@ fn disposition(value: &[u8]) -> Option<(Vec<u8>, Vec<Parameter>)> {
     Some((kind, parameters(lexer)))
 }
 
+/// A token and nothing else, but for parameters that some software puts behind it.
 fn encoding(value: &[u8]) -> Option<Vec<u8>> {
-    token(&mut Lexer::new(value))
+    let mut lexer = Lexer::new(value);
+    let name = token(&mut lexer)?;
+    lexer.skip_space().ok()?;
+    matches!(lexer.peek(), None | Some(b';')).then_some(name)
 }
 
 fn languages(value: &[u8]) -> Vec<Vec<u8>> {

@@ -1,11 +1,12 @@
 //! The ENVELOPE of a message (RFC 3501 section 7.4.2) as IMAP bytes.
 
-use super::field::{Field, unfold};
+use super::field::{Field, collapse, unfold};
 use super::mailboxes::push_addresses;
 use super::quote::push_nstring;
 
 /// What ENVELOPE holds, collected field by field. Addresses of a field that stands twice are joined, so that none can
-/// hide behind another; of other fields the last one counts.
+/// hide behind another; of other fields the last one counts. White space in what people read (the subject, names) is
+/// collapsed, for folds leave tabs and double spaces behind.
 #[derive(Default)]
 pub struct Envelope {
     /// Value of Date on one line.
@@ -25,6 +26,7 @@ impl Envelope {
     /// Looks at one field.
     pub fn field(&mut self, field: &Field<'_>) {
         match self.slot(field.name) {
+            Some(Slot::Subject) => self.subject = Some(collapse(field.value)),
             Some(Slot::Text(text)) => *text = Some(unfold(field.value)),
             Some(Slot::Addresses(list)) => push_addresses(list, field.value),
             None => {}
@@ -66,7 +68,7 @@ impl Envelope {
             4 if is("From") => Slot::Addresses(&mut self.from),
             4 if is("Date") => Slot::Text(&mut self.date),
             6 if is("Sender") => Slot::Addresses(&mut self.sender),
-            7 if is("Subject") => Slot::Text(&mut self.subject),
+            7 if is("Subject") => Slot::Subject,
             8 if is("Reply-To") => Slot::Addresses(&mut self.reply_to),
             10 if is("Message-ID") => Slot::Text(&mut self.message_id),
             11 if is("In-Reply-To") => Slot::Text(&mut self.in_reply_to),
@@ -76,6 +78,7 @@ impl Envelope {
 }
 
 enum Slot<'a> {
+    Subject,
     Text(&'a mut Option<Vec<u8>>),
     Addresses(&'a mut Vec<u8>),
 }
@@ -108,7 +111,7 @@ mod tests {
                 "Date: x\r\nFrom: a@b\r\nTo: c@d\r\nTo: e@f\r\nSubject: \"q\"\r\n  folded\r\nMessage-Id: <1@b>\r\n"
             ),
             concat!(
-                r#"("x" "\"q\"  folded" ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) "#,
+                r#"("x" "\"q\" folded" ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) "#,
                 r#"((NIL NIL "c" "d")(NIL NIL "e" "f")) NIL NIL NIL "<1@b>")"#
             )
         );

@@ -88,6 +88,21 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
     line
 }
 
+/// Text for people on one line: every run of white space, folds too, becomes one space, and none is left around it.
+pub fn collapse(text: &[u8]) -> Vec<u8> {
+    let mut line = Vec::with_capacity(text.len());
+    for word in text
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+    {
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        line.extend_from_slice(word);
+    }
+    line
+}
+
 /// Octets of the header block at the start of `message`, with its empty line; None where no empty line was seen.
 pub fn block_bytes(message: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -140,6 +155,12 @@ mod tests {
         let subject = fields(BLOCK).nth(1).unwrap();
         assert_eq!(unfold(subject.value), b"one two");
         assert_eq!(fields(BLOCK).nth(3).unwrap().value, b"\r\n");
+    }
+
+    #[test]
+    fn collapses_white_space() {
+        assert_eq!(collapse(b" a \t b\r\n\tc "), b"a b c");
+        assert_eq!(collapse(b" "), b"");
     }
 
     #[test]

@@ -142,6 +142,22 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// A local part as people write it: [`Lexer::dot_atom`] with dots in front, behind, and side by side.
+    pub fn loose_dot_atom(&mut self, into: &mut Vec<u8>) -> Result<(), Broken> {
+        if self.run(into, is_atom_or_dot) == 0 {
+            return Err(Broken);
+        }
+        loop {
+            self.skip_space()?;
+            match self.peek() {
+                Some(b'.') => {}
+                Some(octet) if is_atom(octet) && into.ends_with(b".") => {}
+                _ => return Ok(()),
+            }
+            self.run(into, is_atom_or_dot);
+        }
+    }
+
     fn skip_comment(&mut self) -> Result<(), Broken> {
         self.comment.clear();
         let mut depth = 0usize;

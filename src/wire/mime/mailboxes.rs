@@ -2,6 +2,7 @@
 //! and whatever real mail writes. What cannot be read becomes an address with `MISSING_MAILBOX` or `MISSING_DOMAIN`, as
 //! clients know it from Dovecot.
 
+use super::field::collapse;
 use super::lexer::{Broken, Lexer};
 use super::quote::{push_nstring, push_string};
 use crate::limits::ENVELOPE_LIST_BYTES_MAX;
@@ -185,7 +186,7 @@ impl<'a> Reader<'a, '_> {
             self.lexer.quoted(text)?;
             self.lexer.skip_space()
         } else {
-            self.lexer.dot_atom(text)
+            self.lexer.loose_dot_atom(text)
         }
     }
 
@@ -210,7 +211,8 @@ impl<'a> Reader<'a, '_> {
     fn push(&mut self, mailbox: Mailbox) {
         let host = mailbox.host.filter(|host| !host.is_empty());
         self.out.push(b'(');
-        push_nstring(self.out, mailbox.name.as_deref());
+        let name = mailbox.name.map(|name| collapse(&name));
+        push_nstring(self.out, name.as_deref());
         self.out.push(b' ');
         push_nstring(self.out, mailbox.route.as_deref());
         self.out.push(b' ');
@@ -278,6 +280,11 @@ mod tests {
             ("<>", r#"(NIL NIL "MISSING_MAILBOX" "MISSING_DOMAIN")"#),
             ("A <a@b", r#"("A" NIL "a" "SYNTAX_ERROR")"#),
             ("<a@b@c>", r#"(NIL NIL "a" "SYNTAX_ERROR")"#),
+            ("<.a..b.@c>", r#"(NIL NIL ".a..b." "c")"#),
+            (
+                "a. b @ c, ...",
+                r#"(NIL NIL "a.b" "c")(NIL NIL "..." "MISSING_DOMAIN")"#,
+            ),
             ("a@b,", r#"(NIL NIL "a" "b")"#),
         ] {
             assert_eq!(list(value), expected, "{value}");

@@ -40,7 +40,11 @@ pub enum Progress {
 pub fn field_holds(block: &[u8], name: &str, needle: &Needle) -> bool {
     fields(block)
         .filter(|field| field.is(name.as_bytes()))
-        .any(|field| needle.is_in(&value_text(&field)))
+        .any(|field| {
+            let mut text = Vec::new();
+            push_value_text(&field, &mut text);
+            needle.is_in(&String::from_utf8_lossy(&text))
+        })
 }
 
 /// Looks for one needle in one message.
@@ -58,7 +62,10 @@ pub struct Searcher<'n> {
     region: Option<Region>,
     /// Offset in the content as received up to which `region` has been read.
     at: u64,
+    /// Header of a part, as far as it was read.
     header: Vec<u8>,
+    /// A header's fields, decoded.
+    lines: Vec<u8>,
     transfer: Undo,
     found: bool,
 }
@@ -98,6 +105,7 @@ impl<'n> Searcher<'n> {
             region: None,
             at: 0,
             header: Vec::new(),
+            lines: Vec::new(),
             transfer: Undo::Identity,
             found: needle.is_empty(),
         };
@@ -131,6 +139,13 @@ impl<'n> Searcher<'n> {
             let octets = chunk
                 .get((wanted.start - at) as usize..(end - at) as usize)
                 .unwrap_or_default();
+            if self
+                .region
+                .as_ref()
+                .is_some_and(|region| region.octets.start == wanted.start)
+            {
+                self.begin_region();
+            }
             for block in octets.chunks(SEARCH_BLOCK_BYTES) {
                 self.block(block);
             }
@@ -156,14 +171,20 @@ impl<'n> Searcher<'n> {
         self.region = self.regions.next();
         if let Some(region) = &self.region {
             self.at = region.octets.start;
-            if let What::Text { transfer, charset } = region.what {
-                self.matcher.begin(charset);
-                self.transfer = match transfer {
-                    Transfer::Identity => Undo::Identity,
-                    Transfer::Base64 => Undo::Base64(Base64::default()),
-                    Transfer::QuotedPrintable => Undo::QuotedPrintable(QuotedPrintable::default()),
-                };
-            }
+        }
+    }
+
+    /// Before the first octets of a region: what undoes the encodings of its text.
+    fn begin_region(&mut self) {
+        if let Some(What::Text { transfer, charset }) =
+            self.region.as_ref().map(|region| region.what)
+        {
+            self.matcher.begin(charset);
+            self.transfer = match transfer {
+                Transfer::Identity => Undo::Identity,
+                Transfer::Base64 => Undo::Base64(Base64::default()),
+                Transfer::QuotedPrintable => Undo::QuotedPrintable(QuotedPrintable::default()),
+            };
         }
     }
 
@@ -218,24 +239,30 @@ impl<'n> Searcher<'n> {
 
     /// One line for each field, `Name: value`, so that what a person sees as one line can be found.
     fn look_through_header(&mut self, block: &[u8]) {
-        self.matcher.begin(encoding_rs::UTF_8);
+        let mut text = std::mem::take(&mut self.lines);
+        text.clear();
         for field in fields(block) {
-            self.found = self.found
-                || self.matcher.octets(field.name)
-                || self.matcher.octets(b": ")
-                || self.matcher.octets(value_text(&field).as_bytes())
-                || self.matcher.octets(b"\r\n");
+            text.extend_from_slice(field.name);
+            text.extend_from_slice(b": ");
+            push_value_text(&field, &mut text);
+            text.extend_from_slice(b"\r\n");
         }
-        self.found = self.found || self.matcher.end();
+        self.matcher.begin(encoding_rs::UTF_8);
+        self.found = self.found || self.matcher.octets(&text) || self.matcher.end();
+        self.lines = text;
     }
 }
 
-fn value_text(field: &Field<'_>) -> String {
-    let line = unfold(field.value);
-    if memmem::find(&line, b"=?").is_none() && line.is_ascii() {
-        return String::from_utf8(line).unwrap_or_default();
+/// Appends a field's value on one line, encoded words decoded, as UTF-8.
+fn push_value_text(field: &Field<'_>, text: &mut Vec<u8>) {
+    let value = field.value.trim_ascii();
+    if !value.is_ascii() || memmem::find(value, b"=?").is_some() {
+        text.extend_from_slice(decode_words(&unfold(value)).as_bytes());
+        return;
     }
-    decode_words(&line)
+    for line in value.split(|octet| matches!(octet, b'\r' | b'\n')) {
+        text.extend_from_slice(line);
+    }
 }
 
 fn regions_of(part: &Part<'_>) -> impl Iterator<Item = Region> + use<> {
@@ -332,6 +359,19 @@ mod tests {
         ] {
             let expected = needle == "x"; // in a part's header
             assert_eq!(found(MESSAGE, needle, Scope::Body), expected, "{needle}");
+        }
+    }
+
+    #[test]
+    fn a_plain_message() {
+        let message = "Subject: s\r\n\r\nA b\u{e9} c\r\n";
+        for (needle, expected) in [
+            ("BÉ C", true),
+            ("é d", false),
+            ("b", true),
+            ("subject: s", true),
+        ] {
+            assert_eq!(found(message, needle, Scope::Text), expected, "{needle}");
         }
     }
 

@@ -7,7 +7,7 @@ use super::self_signed;
 use super::{Failure, print};
 use crate::config::{CertificateFiles, Config, Listen};
 use crate::run::lifecycle::{self, Source, Up};
-use crate::run::password;
+use crate::run::{journal, password};
 use crate::run::serve::{self, PortTaken, Service};
 use crate::wire::address::{Address, Domain};
 use crate::wire::header::write_date;
@@ -70,6 +70,7 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
+    journal::start();
     let runtime = lifecycle::runtime().map_err(|error| Failure::new(error.to_string()))?;
     runtime.block_on(go(&dir, json)).map_err(Failure::new)
 }

@@ -154,6 +154,11 @@ pub struct RowRange {
     pub rows_max: usize,
 }
 
+/// SQLite's LIMIT is signed; `usize::MAX` means all.
+fn rows_at_most(rows_max: usize) -> i64 {
+    i64::try_from(rows_max).unwrap_or(i64::MAX)
+}
+
 /// Rows ascending by UID until `each` says false.
 pub fn rows(
     db: &Connection,
@@ -167,7 +172,7 @@ pub fn rows(
         range.mailbox.0,
         range.from_uid,
         range.to_uid,
-        range.rows_max
+        rows_at_most(range.rows_max)
     ])?;
     while let Some(row) = rows.next()? {
         if !each(&message_row(row)?) {
@@ -193,7 +198,7 @@ pub fn rows_with_summary(
         range.mailbox.0,
         range.from_uid,
         range.to_uid,
-        range.rows_max
+        rows_at_most(range.rows_max)
     ])?;
     while let Some(row) = rows.next()? {
         let summary = SummaryRef {
@@ -223,7 +228,7 @@ pub fn changed_since(
         "SELECT uid, flags, modseq FROM message INDEXED BY message_changed
          WHERE mailbox = ?1 AND changed = 1 AND modseq > ?2 AND uid <= ?3 ORDER BY modseq, uid LIMIT ?4",
     )?
-    .query_map(params![mailbox.0, since, to_uid, rows_max], |row| {
+    .query_map(params![mailbox.0, since, to_uid, rows_at_most(rows_max)], |row| {
         Ok((row.get(0)?, Flags(row.get::<_, i64>(1)?.cast_unsigned()), row.get(2)?))
     })?
     .collect()
@@ -257,7 +262,7 @@ pub fn expunged(db: &Connection, account: AccountId, rows_max: usize) -> Result<
          FROM mailbox m CROSS JOIN expunged e ON e.mailbox = m.id CROSS JOIN content c ON c.id = e.content
          WHERE m.account = ?1 AND e.kept = 1 ORDER BY e.at_secs DESC, e.uid DESC LIMIT ?2",
     )?
-    .query_map(params![account.0, rows_max], |row| {
+    .query_map(params![account.0, rows_at_most(rows_max)], |row| {
         Ok(ExpungedRow {
             email: EmailId(row.get(0)?),
             mailbox: row.get(1)?,
@@ -275,7 +280,7 @@ pub fn queue(db: &Connection, after: QueueId, rows_max: usize) -> Result<Vec<Que
         .prepare_cached(
             "SELECT id, sender, account, received_millis, served_bytes FROM queue WHERE id > ?1 ORDER BY id LIMIT ?2",
         )?
-        .query_map(params![after.0, rows_max], |row| {
+        .query_map(params![after.0, rows_at_most(rows_max)], |row| {
             Ok(QueueRow {
                 id: QueueId(row.get(0)?),
                 sender: row.get::<_, Option<String>>(1)?.and_then(|text| Address::parse(&text).ok()),

@@ -3,7 +3,7 @@
 
 use super::octets::{self, Octets};
 use super::{End, Session};
-use crate::limits::FETCH_SLICE_BYTES;
+use crate::limits::{FETCH_SLICE_BYTES, MAILBOX_MESSAGES_MAX};
 use crate::session::imap::gate::WRITE_PAUSE;
 use crate::store::reader::{ContentReader, RowRange, SummaryRef};
 use crate::store::row::MessageRow;
@@ -244,18 +244,24 @@ impl Job {
         while let Some((first, last)) = self.next_range() {
             let mut stopped_at = None;
             let mut seen = 0;
-            reader.rows(self.mailbox, first, last, usize::MAX, &mut |row| {
-                seen += 1;
-                if self.wanted(row) {
-                    self.put_row(row, out);
-                }
-                let full =
-                    out.len() >= FETCH_SLICE_BYTES || (seen % 64 == 0 && Instant::now() >= until);
-                if full {
-                    stopped_at = Some(row.uid);
-                }
-                !full
-            })?;
+            reader.rows(
+                self.mailbox,
+                first,
+                last,
+                MAILBOX_MESSAGES_MAX as usize,
+                &mut |row| {
+                    seen += 1;
+                    if self.wanted(row) {
+                        self.put_row(row, out);
+                    }
+                    let full = out.len() >= FETCH_SLICE_BYTES
+                        || (seen % 64 == 0 && Instant::now() >= until);
+                    if full {
+                        stopped_at = Some(row.uid);
+                    }
+                    !full
+                },
+            )?;
             self.rows_seen += seen;
             self.advance(stopped_at, last);
             if stopped_at.is_some() || out.len() >= FETCH_SLICE_BYTES || Instant::now() >= until {
@@ -278,7 +284,7 @@ impl Job {
                 mailbox: self.mailbox,
                 from_uid: first,
                 to_uid: last,
-                rows_max: usize::MAX,
+                rows_max: MAILBOX_MESSAGES_MAX as usize,
             };
             reader.rows_with_summary(range, &mut |row, summary| {
                 seen += 1;

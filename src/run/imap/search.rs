@@ -4,7 +4,7 @@
 use super::octets::read_exactly;
 use super::reply::Reply;
 use super::{End, Session};
-use crate::limits::{FETCH_SLICE_BYTES, HEADER_BLOCK_BYTES_MAX};
+use crate::limits::{FETCH_SLICE_BYTES, HEADER_BLOCK_BYTES_MAX, MAILBOX_MESSAGES_MAX};
 use crate::session::imap::search::{Ask, ENVELOPE_FIELDS, Index, Node, answer, plan};
 use crate::store::reader::{ContentReader, RowRange, SummaryRef};
 use crate::store::row::MessageRow;
@@ -237,15 +237,19 @@ impl Hunt {
                 mailbox: self.mailbox,
                 from_uid,
                 to_uid: last,
-                rows_max: usize::MAX,
+                rows_max: MAILBOX_MESSAGES_MAX as usize,
             };
             reader.rows_with_summary(range, &mut |row, s: SummaryRef<'_>| {
                 each(row, s.envelope, s.structure)
             })?;
         } else {
-            reader.rows(self.mailbox, from_uid, last, usize::MAX, &mut |row| {
-                each(row, b"", b"")
-            })?;
+            reader.rows(
+                self.mailbox,
+                from_uid,
+                last,
+                MAILBOX_MESSAGES_MAX as usize,
+                &mut |row| each(row, b"", b""),
+            )?;
         }
         match stopped_at
             .and_then(|uid| uid.checked_add(1))

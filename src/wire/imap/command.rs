@@ -113,14 +113,11 @@ pub fn tag_of(text: &[u8]) -> Option<Tag> {
     Scan::new(text).tag().ok()
 }
 
-/// Whether `text` ends where an APPEND's message begins, so that a literal announced behind it is the message.
+/// Whether a literal announced behind `text` is an APPEND's message: any literal there but the one that is its mailbox
+/// name. Whether the rest of the head is right is for [`parse`] to say.
 pub(super) fn is_append_head(text: &[u8]) -> bool {
     let mut scan = Scan::new(text);
-    scan.tag().is_ok()
-        && scan.word("APPEND")
-        && scan.space().is_ok()
-        && scan.append_head().is_ok()
-        && scan.at_end()
+    scan.tag().is_ok() && scan.word("APPEND") && scan.space().is_ok() && !scan.at_end()
 }
 
 impl Scan<'_> {
@@ -164,10 +161,7 @@ impl Scan<'_> {
             }
             verb => self.command_with_arguments(verb)?,
         };
-        // An APPEND goes on with its message.
-        if !matches!(command, Command::Append(_)) {
-            self.end()?;
-        }
+        self.end()?;
         Ok(command)
     }
 

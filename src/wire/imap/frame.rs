@@ -188,8 +188,7 @@ impl Framer {
             }
             (None, Sync::Flows) => {
                 self.text.truncate(before);
-                self.state = State::SkipLiteral(literal.bytes, Refusal::LiteralTooLarge);
-                Step::More
+                self.start_skipping(literal.bytes, Refusal::LiteralTooLarge)
             }
         }
     }
@@ -236,18 +235,21 @@ impl Framer {
             Some(Literal {
                 bytes,
                 sync: Sync::Flows,
-            }) => {
-                self.state = State::SkipLiteral(bytes, why);
-                (n, Step::More)
-            }
+            }) => (n, self.start_skipping(bytes, why)),
             _ => (n, Step::Refused(why)),
         }
     }
 
-    fn skip_literal(&mut self, rest: &[u8], left: u64, why: Refusal) -> (usize, Step) {
-        if self.skipped_bytes.saturating_add(left) > IMAP_SKIPPED_BYTES_MAX {
-            return (0, Step::Hopeless);
+    /// Passes over a literal of a refused command, if that is possible at all.
+    fn start_skipping(&mut self, bytes: u64, why: Refusal) -> Step {
+        self.state = State::SkipLiteral(bytes, why);
+        match self.skipped_bytes.saturating_add(bytes) > IMAP_SKIPPED_BYTES_MAX {
+            true => Step::Hopeless,
+            false => Step::More,
         }
+    }
+
+    fn skip_literal(&mut self, rest: &[u8], left: u64, why: Refusal) -> (usize, Step) {
         let n = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         self.skipped_bytes += n as u64;
         let left = left - n as u64;

@@ -16,7 +16,8 @@ impl Day {
     pub fn of_secs(secs: i64) -> Day {
         Day(secs.div_euclid(DAY_SECS))
     }
-    fn from_civil(year: i64, month: i64, day: i64) -> Option<Day> {
+    /// A day of the Gregorian calendar, months and days from 1; None where the month has no such day.
+    pub fn from_civil(year: i64, month: i64, day: i64) -> Option<Day> {
         let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         let length = match month {
             4 | 6 | 9 | 11 => 30,

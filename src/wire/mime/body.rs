@@ -1,7 +1,8 @@
 //! BODY and BODYSTRUCTURE (RFC 3501 section 7.4.2) from a message's structure.
 
-use super::quote::{push_nstring, push_string};
+use super::put_nstring;
 use super::structure::{Facts, Kind, Parameters, Part, Parts, parts};
+use crate::wire::imap::write::put_string;
 use std::iter::Peekable;
 
 /// Which of the two data items.
@@ -60,7 +61,7 @@ fn push_multipart(
     }
     let (_, subtype, parameters) = facts.media.unwrap_or_default();
     out.push(b' ');
-    push_string(out, subtype);
+    put_string(out, subtype);
     if form == Form::BodyStructure {
         out.push(b' ');
         push_parameters(out, parameters);
@@ -82,9 +83,9 @@ fn push_single(
         (Kind::Opaque, _) => out.extend_from_slice(br#""application" "octet-stream""#),
         (_, None) => out.extend_from_slice(br#""text" "plain""#),
         (_, Some((kind, subtype, _))) => {
-            push_string(out, kind);
+            put_string(out, kind);
             out.push(b' ');
-            push_string(out, subtype);
+            put_string(out, subtype);
         }
     }
     out.push(b' ');
@@ -95,10 +96,10 @@ fn push_single(
     push_type_parameters(out, parameters, text);
     for text in [facts.id, facts.description] {
         out.push(b' ');
-        push_nstring(out, text);
+        put_nstring(out, text);
     }
     out.push(b' ');
-    push_string(out, facts.encoding.unwrap_or(b"7bit"));
+    put_string(out, facts.encoding.unwrap_or(b"7bit"));
     push_number(out, part.end - part.body_start);
     if part.kind == Kind::Message {
         out.push(b' ');
@@ -122,7 +123,7 @@ fn push_single(
     }
     if form == Form::BodyStructure {
         out.push(b' ');
-        push_nstring(out, facts.md5);
+        put_nstring(out, facts.md5);
         push_disposition_and_on(out, facts);
     }
 }
@@ -132,7 +133,7 @@ fn push_disposition_and_on(out: &mut Vec<u8>, facts: &Facts<'_>) {
     match facts.disposition {
         Some((kind, parameters)) => {
             out.push(b'(');
-            push_string(out, kind);
+            put_string(out, kind);
             out.push(b' ');
             push_parameters(out, parameters);
             out.push(b')');
@@ -144,14 +145,14 @@ fn push_disposition_and_on(out: &mut Vec<u8>, facts: &Facts<'_>) {
         Some(tags) => {
             for (at, (tag, _)) in tags.into_iter().enumerate() {
                 out.push(if at == 0 { b'(' } else { b' ' });
-                push_string(out, tag);
+                put_string(out, tag);
             }
             out.push(b')');
         }
         None => out.extend_from_slice(b"NIL"),
     }
     out.push(b' ');
-    push_nstring(out, facts.location);
+    put_nstring(out, facts.location);
 }
 
 fn push_no_extension(out: &mut Vec<u8>, form: Form) {
@@ -184,9 +185,9 @@ fn push_parameters(out: &mut Vec<u8>, parameters: Parameters<'_>) {
     for (name, value) in parameters {
         out.push(if open { b' ' } else { b'(' });
         open = true;
-        push_string(out, name);
+        put_string(out, name);
         out.push(b' ');
-        push_string(out, value);
+        put_string(out, value);
     }
     out.extend_from_slice(if open { b")" } else { b"NIL" });
 }

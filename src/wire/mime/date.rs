@@ -1,5 +1,6 @@
-//! Dates: RFC 5322 section 3.3 with the obsolete forms of 4.3 and what real mail writes, and the dates of IMAP
-//! (RFC 3501 section 9: date, date-time). Everything becomes seconds since 1970, UTC.
+//! Date fields: RFC 5322 section 3.3 with the obsolete forms of 4.3 and what real mail writes, as seconds since 1970, UTC.
+
+use crate::wire::imap::date::Day;
 
 /// A moment with the zone that its writer stood in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,43 +38,10 @@ pub fn parse(value: &[u8]) -> Option<Moment> {
     {
         seen.word(std::str::from_utf8(word).ok()?)?;
     }
-    let days = days_since_1970(seen.year?, seen.month?, seen.day?)?;
+    let day = Day::from_civil(seen.year?, seen.month?, seen.day?)?;
     let zone_minutes = seen.zone_minutes.unwrap_or(0);
-    let secs = days * DAY + seen.time_secs.unwrap_or(0) - i64::from(zone_minutes) * 60;
+    let secs = day.0 * DAY + seen.time_secs.unwrap_or(0) - i64::from(zone_minutes) * 60;
     Some(Moment { secs, zone_minutes })
-}
-
-/// Reads IMAP's `date-time` without its quotes: `" 1-Jan-2024 12:30:00 +0100"`.
-pub fn parse_date_time(text: &str) -> Option<Moment> {
-    let (date, rest) = text.trim_start_matches(' ').split_once(' ')?;
-    let (time, zone) = rest.split_once(' ')?;
-    let zone_minutes = numeric_zone(zone)?;
-    let secs = parse_date(date)? + time_of_day(time)? - i64::from(zone_minutes) * 60;
-    Some(Moment { secs, zone_minutes })
-}
-
-/// Reads IMAP's `date` without quotes, `1-Feb-2024`: its midnight as if that were UTC.
-pub fn parse_date(text: &str) -> Option<i64> {
-    let mut halves = text.splitn(3, '-');
-    let (day, month, year) = (halves.next()?, halves.next()?, halves.next()?);
-    if year.len() != 4 || day.is_empty() || day.len() > 2 {
-        return None;
-    }
-    days_since_1970(number(year)?, month_number(month)?, number(day)?).map(|days| days * DAY)
-}
-
-/// Writes IMAP's `date-time` in UTC, without its quotes: `"01-Jan-2024 11:30:00 +0000"`. Years are kept in 1..=9999.
-pub fn format_date_time(secs: i64) -> String {
-    let (year, month, day) = civil(secs.div_euclid(DAY));
-    let second = secs.rem_euclid(DAY);
-    let name = MONTHS.get(month as usize - 1).unwrap_or(&"Jan");
-    format!(
-        "{day:02}-{name}-{:04} {:02}:{:02}:{:02} +0000",
-        year.clamp(1, 9999),
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
 }
 
 #[derive(Default)]
@@ -217,47 +185,6 @@ fn without_comments(value: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar, reckoned in years that begin in March (so that the leap
-/// day is the last one). None where there is no such day.
-fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let month_days = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=month_days).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
-}
-
-/// The inverse of [`days_since_1970`].
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,27 +227,11 @@ mod tests {
     #[test]
     fn the_day_is_the_writers() {
         let moment = parse(b"Mon, 1 Jan 2024 00:30:00 +0200").unwrap();
-        assert_eq!(Some(moment.day_secs()), parse_date("1-Jan-2024"));
+        assert_eq!(moment.day_secs(), 1_704_067_200); // 1 Jan 2024
         assert_eq!(moment.zone_minutes, 120);
     }
 
-    #[test]
-    fn imap_dates() {
-        assert_eq!(parse_date("1-Jan-1970"), Some(0));
-        assert_eq!(parse_date("30-Feb-1970"), None);
-        assert_eq!(parse_date("1-Jan-70"), None);
-        let moment = parse_date_time(" 1-Jan-1970 01:00:00 +0100").unwrap();
-        assert_eq!((moment.secs, moment.zone_minutes), (0, 60));
-        assert_eq!(parse_date_time("01-Jan-1970 01:00:00"), None);
-        assert_eq!(format_date_time(0), "01-Jan-1970 00:00:00 +0000");
-    }
-
     proptest! {
-        #[test]
-        fn date_times_round_trip(secs in -60_000_000_000i64..250_000_000_000) {
-            prop_assert_eq!(parse_date_time(&format_date_time(secs)).map(|m| m.secs), Some(secs));
-        }
-
         #[test]
         fn never_panics(text in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse(&text);

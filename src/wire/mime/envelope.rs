@@ -2,7 +2,7 @@
 
 use super::field::{Field, collapse, unfold};
 use super::mailboxes::push_addresses;
-use super::quote::push_nstring;
+use super::put_nstring;
 
 /// What ENVELOPE holds, collected field by field. Addresses of a field that stands twice are joined, so that none can
 /// hide behind another; of other fields the last one counts. White space in what people read (the subject, names) is
@@ -37,9 +37,9 @@ impl Envelope {
     pub fn render(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
         out.push(b'(');
-        push_nstring(&mut out, self.date.as_deref());
+        put_nstring(&mut out, self.date.as_deref());
         out.push(b' ');
-        push_nstring(&mut out, self.subject.as_deref());
+        put_nstring(&mut out, self.subject.as_deref());
         for (list, default) in [
             (&self.from, &self.from),
             (&self.sender, &self.from),
@@ -52,9 +52,9 @@ impl Envelope {
             push_list(&mut out, if list.is_empty() { default } else { list });
         }
         out.push(b' ');
-        push_nstring(&mut out, self.in_reply_to.as_deref());
+        put_nstring(&mut out, self.in_reply_to.as_deref());
         out.push(b' ');
-        push_nstring(&mut out, self.message_id.as_deref());
+        put_nstring(&mut out, self.message_id.as_deref());
         out.push(b')');
         out
     }

@@ -4,8 +4,9 @@
 
 use super::field::collapse;
 use super::lexer::{Broken, Lexer};
-use super::quote::{push_nstring, push_string};
+use super::put_nstring;
 use crate::limits::ENVELOPE_LIST_BYTES_MAX;
+use crate::wire::imap::write::put_string;
 
 /// Appends the addresses of one field's value as `(name route mailbox host)`, without parentheses around the list.
 /// Stops where the list in `out` has `ENVELOPE_LIST_BYTES_MAX` octets.
@@ -61,7 +62,7 @@ impl<'a> Reader<'a, '_> {
     fn group(&mut self, name: &[u8]) {
         self.lexer.take(b':');
         self.out.extend_from_slice(b"(NIL NIL ");
-        push_string(self.out, name);
+        put_string(self.out, name);
         self.out.extend_from_slice(b" NIL)");
         if self.lexer.skip_space().is_ok() && !matches!(self.lexer.peek(), None | Some(b';')) {
             while self.out.len() < ENVELOPE_LIST_BYTES_MAX {
@@ -212,16 +213,16 @@ impl<'a> Reader<'a, '_> {
         let host = mailbox.host.filter(|host| !host.is_empty());
         self.out.push(b'(');
         let name = mailbox.name.map(|name| collapse(&name));
-        push_nstring(self.out, name.as_deref());
+        put_nstring(self.out, name.as_deref());
         self.out.push(b' ');
-        push_nstring(self.out, mailbox.route.as_deref());
+        put_nstring(self.out, mailbox.route.as_deref());
         self.out.push(b' ');
-        push_string(
+        put_string(
             self.out,
             mailbox.local.as_deref().unwrap_or(b"MISSING_MAILBOX"),
         );
         self.out.push(b' ');
-        push_string(self.out, host.as_deref().unwrap_or(b"MISSING_DOMAIN"));
+        put_string(self.out, host.as_deref().unwrap_or(b"MISSING_DOMAIN"));
         self.out.push(b')');
     }
 }

@@ -15,7 +15,6 @@ mod envelope;
 pub mod field;
 mod lexer;
 mod mailboxes;
-pub mod quote;
 mod scan;
 pub mod search;
 pub mod section;
@@ -24,6 +23,8 @@ pub mod structure;
 mod tests;
 
 pub use scan::Scanner;
+
+use crate::wire::imap::write::put_string;
 
 /// What IMAP wants to know of a message without reading it again; made once by [`Scanner`], kept in the index.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,4 +37,12 @@ pub struct Summary {
     pub header_bytes: u32,
     /// Value of the Date field in seconds since 1970 (UTC), for SENTSINCE and sorting; None where it is unreadable.
     pub sent_at: Option<i64>,
+}
+
+/// Appends an IMAP string, or NIL.
+fn put_nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
+    match text {
+        Some(text) => put_string(out, text),
+        None => out.extend_from_slice(b"NIL"),
+    }
 }

@@ -45,7 +45,7 @@ fn address_text(strings: &[Option<Vec<u8>>]) -> String {
     text
 }
 
-/// Reads what [`super::super::quote`] wrote.
+/// Reads what [`crate::wire::imap::write::put_string`] wrote.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {

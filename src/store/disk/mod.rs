@@ -1,7 +1,10 @@
 //! The small trait through which the store reaches files, so that a recording, failing or full disk can stand under
 //! it in tests. Paths are relative to the data directory.
 
+pub mod failing;
+pub mod full;
 pub mod real;
+pub mod recording;
 
 use std::io;
 use std::path::Path;

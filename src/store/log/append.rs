@@ -91,7 +91,7 @@ impl Log {
         }
         let mut pieces = self.lay_out(entries)?;
         let bytes = batch_bytes(&pieces);
-        if FIRST_BATCH_AT + bytes > SEGMENT_BYTES {
+        if FIRST_BATCH_AT + bytes > self.segments.segment_bytes {
             return Err(AppendError::TooLarge("octets of the batch"));
         }
         self.make_room(bytes)?;
@@ -126,22 +126,21 @@ impl Log {
             }
             // Nobody can take a lease from here on.
             slot.condition = Condition::Aside;
-            slot.head
+            // Its last LSN stays in the free head: numbers are not given again even if all segments are free.
+            sealed(slot, slot.last)
         };
         let freed = self.free_on_disk(head);
         let mut table = self.segments.table();
         if let Some(slot) = table.slots.get_mut(&segment) {
             // After a failure the head on the disk may say either; both are true enough for a segment without need.
-            slot.condition = if freed.is_ok() {
-                Condition::Free
-            } else {
-                Condition::Live
-            };
-            slot.head.state = if freed.is_ok() {
-                State::Free
-            } else {
-                State::Live
-            };
+            slot.condition = Condition::Live;
+            if freed.is_ok() {
+                (slot.condition, slot.head_flushed) = (Condition::Free, true);
+                slot.head = SegmentHead {
+                    state: State::Free,
+                    ..head
+                };
+            }
         }
         freed.map(|()| true)
     }
@@ -165,7 +164,7 @@ impl Log {
                 Some(slot)
                     if slot.head.generation == link.generation
                         && slot.head.state == State::Live
-                        && !slot.seal_flushed =>
+                        && !slot.head_flushed =>
                 {
                     sealed(slot, last)
                 }
@@ -177,7 +176,7 @@ impl Log {
         let mut table = self.segments.table();
         if let Some(slot) = table.slots.get_mut(&link.segment) {
             slot.head = head;
-            slot.seal_flushed = true;
+            slot.head_flushed = true;
         }
         Ok(())
     }
@@ -212,7 +211,7 @@ impl Log {
         if self
             .current
             .as_ref()
-            .is_some_and(|current| current.at + bytes <= SEGMENT_BYTES)
+            .is_some_and(|current| current.at + bytes <= self.segments.segment_bytes)
         {
             return Ok(());
         }
@@ -264,36 +263,21 @@ impl Log {
         };
         let (free, highest) = {
             let table = self.segments.table();
-            let free = table
-                .slots
-                .values()
-                .find(|slot| slot.condition == Condition::Free);
+            let mut slots = table.slots.values();
+            let free = slots.find(|slot| slot.condition == Condition::Free);
             let highest = table.slots.keys().next_back().copied().unwrap_or(0);
-            (
-                free.map(|slot| (slot.head.segment, slot.head.generation)),
-                highest,
-            )
+            (free.map(|slot| (slot.head, slot.head_flushed)), highest)
         };
-        let (file, stage) = if let Some((segment, generation)) = free {
-            head.segment = segment;
-            head.generation = generation + 1;
-            let file = self.segments.file(segment);
-            let file = file.map_err(|error| io::Error::other(error.0))?;
-            if generation == 0 {
-                // A file that a crash left without a head: its room and its name are in doubt.
-                file.allocate(SEGMENT_BYTES)?;
+        let (file, stage) = match free {
+            Some((free, flushed)) => {
+                head.segment = free.segment;
+                head.generation = free.generation + 1;
+                self.recycle(&free, flushed)?
             }
-            (
-                file,
-                if generation == 0 {
-                    Stage::Created
-                } else {
-                    Stage::Recycled
-                },
-            )
-        } else {
-            head.segment = highest + 1;
-            (self.create(&segment_path(head.segment))?, Stage::Created)
+            None => {
+                head.segment = highest + 1;
+                (self.create(&segment_path(head.segment))?, Stage::Created)
+            }
         };
         let slot = Slot::of_head(head, Condition::Written);
         self.segments.table().slots.insert(
@@ -311,10 +295,25 @@ impl Log {
         })
     }
 
+    fn recycle(&self, free: &SegmentHead, flushed: bool) -> io::Result<(Arc<dyn DiskFile>, Stage)> {
+        let file = self.segments.file(free.segment);
+        let file = file.map_err(|error| io::Error::other(error.0))?;
+        if free.generation == 0 {
+            // A file that a crash left without a head: its room and its name are in doubt.
+            file.allocate(self.segments.segment_bytes)?;
+            return Ok((file, Stage::Created));
+        }
+        if !flushed {
+            // An earlier process marked it as free, and may have died before that was on the disk.
+            file.sync_data(Flush::SegmentHeader)?;
+        }
+        Ok((file, Stage::Recycled))
+    }
+
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let disk = &self.segments.disk;
         let file = disk.open(path, true)?;
-        if let Err(error) = file.allocate(SEGMENT_BYTES) {
+        if let Err(error) = file.allocate(self.segments.segment_bytes) {
             // Best effort: at the next open an empty file is taken for a free segment.
             let _ = disk.remove(path);
             return Err(error);

@@ -22,6 +22,9 @@ pub struct LogContent {
     _lease: Lease,
 }
 
+/// How often a read is tried before its octets are taken for lost.
+const READ_ATTEMPTS: usize = 3;
+
 /// The file of a large message.
 pub fn message_path(email: EmailId) -> PathBuf {
     let hex: String = email.0.iter().map(|octet| format!("{octet:02x}")).collect();
@@ -183,6 +186,22 @@ pub(super) fn read_meta(file: &dyn DiskFile, offset: u64, frame: &Frame) -> Opti
 
 /// Fills `into`; None when the file ends before or cannot be read.
 pub(super) fn read_exact(file: &dyn DiskFile, into: &mut [u8], offset: u64) -> Option<()> {
-    let count = file.read_at(into, offset).ok()?;
+    let count = read_patiently(file, into, offset).ok()?;
     (count == into.len()).then_some(())
+}
+
+/// Reads, and tries again: a card that fails once often succeeds the next time, and what is taken for lost stays lost.
+pub(super) fn read_patiently(
+    file: &dyn DiskFile,
+    into: &mut [u8],
+    offset: u64,
+) -> std::io::Result<usize> {
+    let mut result = file.read_at(into, offset);
+    for _ in 1..READ_ATTEMPTS {
+        if result.is_ok() {
+            break;
+        }
+        result = file.read_at(into, offset);
+    }
+    result
 }

@@ -1,12 +1,12 @@
 //! Opening: heads of all segments, replay in order, and the writer's start behind the end.
 
 use super::append::{Current, Log, Stage};
-use super::content::read_exact;
+use super::content::{read_exact, read_patiently};
 use super::format::*;
 use super::scan::{Each, End, Scanned, newer_version, scan_segment};
 use super::table::{Condition, Segments, Slot};
 use super::{Damage, Replayed, disk_error};
-use crate::limits::{BATCH_RECORDS_MAX, BLOCK_BYTES};
+use crate::limits::{BATCH_RECORDS_MAX, BLOCK_BYTES, SEGMENT_BYTES};
 use crate::store::StoreError;
 use crate::store::disk::{Disk, DiskFile, Flush};
 use crate::store::ids::Lsn;
@@ -30,7 +30,12 @@ struct TheEnd {
     tail: Option<(SegmentHead, Scanned)>,
     /// Something stood behind that counts for nothing.
     torn: bool,
+    /// The disk could not read the end: any number of records may be there.
+    unreadable: bool,
 }
+
+/// LSNs that are passed over when the end of the log cannot be read: more than a segment of records can have.
+const UNREADABLE_LSNS: u64 = 1 << 20;
 
 /// What a segment's first block says.
 enum Head {
@@ -45,6 +50,16 @@ enum Head {
 impl Opening {
     /// Reads the heads of all segments below `log/` (made when missing). `random` gives the salts of segments.
     pub fn new(disk: Arc<dyn Disk>, random: fn(&mut [u8])) -> Result<Opening, StoreError> {
+        Opening::sized(disk, random, SEGMENT_BYTES)
+    }
+
+    /// The same with smaller segments, so that tests reach their ends soon. At most `SEGMENT_BYTES`; a log may hold
+    /// segments of several sizes.
+    pub fn sized(
+        disk: Arc<dyn Disk>,
+        random: fn(&mut [u8]),
+        segment_bytes: u64,
+    ) -> Result<Opening, StoreError> {
         let path = Path::new("log");
         disk.create_dir(path)
             .map_err(|error| disk_error("cannot make the directory log", &error))?;
@@ -56,7 +71,7 @@ impl Opening {
                 .map_err(|error| disk_error("cannot flush the data directory", &error))?;
         }
         let mut opening = Opening {
-            segments: Arc::new(Segments::new(disk)),
+            segments: Arc::new(Segments::new(disk, segment_bytes)),
             random,
             damage: Vec::new(),
             end: None,
@@ -104,29 +119,37 @@ impl Opening {
                 segment: head.segment,
                 generation: head.generation,
             };
-            if scanned.closed && !end.torn && scanned.used_bytes < crate::limits::SEGMENT_BYTES {
+            if scanned.closed && !end.torn && scanned.used_bytes < self.segments.segment_bytes {
                 self.go_on(&mut log, head, scanned)?;
                 return Ok(log);
             }
             log.seal(log.previous, scanned.last)?;
         }
         // A batch of unknown LSNs may have been on its way at each of these: they are never given again.
-        let firsts = self.segments.live();
-        let highest = firsts
-            .iter()
-            .map(|info| info.first)
-            .fold(end.last.max(floor), Lsn::max);
+        let highest = self.highest_named().max(end.last).max(floor);
         log.next = match (highest, end.tail) {
             (0, None) => 1,
             _ => highest + BATCH_RECORDS_MAX as u64 + 1,
         };
-        let empty = firsts
-            .iter()
-            .filter(|info| info.used_bytes == FIRST_BATCH_AT);
-        for info in empty {
-            log.mark_free(info.segment)?;
+        if end.unreadable {
+            log.next += UNREADABLE_LSNS;
+        }
+        for info in self.segments.live() {
+            if info.used_bytes == FIRST_BATCH_AT {
+                log.mark_free(info.segment)?;
+            }
         }
         Ok(log)
+    }
+
+    /// The highest LSN that any head names, free ones too.
+    fn highest_named(&self) -> Lsn {
+        let table = self.segments.table();
+        let named = table
+            .slots
+            .values()
+            .map(|slot| slot.head.first.max(slot.last));
+        named.fold(0, Lsn::max)
     }
 
     fn go_on(&self, log: &mut Log, head: SegmentHead, end: Scanned) -> Result<(), StoreError> {
@@ -149,12 +172,17 @@ impl Opening {
         // Replay must not be ahead of the disk: what a killed process wrote may still be on its way there.
         if let Some(last) = live.last() {
             let flushed = self.segments.file(last.segment)?.sync_data(Flush::Batch);
-            flushed.map_err(|error| disk_error("cannot flush the log", &error))?;
+            let named = flushed.and_then(|()| {
+                let disk = &self.segments.disk;
+                disk.sync_dir(Path::new("log"), Flush::SegmentName)
+            });
+            named.map_err(|error| disk_error("cannot flush the log", &error))?;
         }
         let mut end = TheEnd {
             last: live.first().map_or(0, |head| head.previous_lsn),
             tail: None,
             torn: false,
+            unreadable: false,
         };
         for (place, head) in live.iter().enumerate() {
             let next = live.get(place + 1);
@@ -166,6 +194,7 @@ impl Opening {
             let file = self.segments.file(head.segment)?;
             let scanned = scan_segment(&*file, head, rule, after, each)?;
             self.settle(head, &scanned);
+            end.unreadable |= scanned.unreadable;
             end.last = end.last.max(scanned.last);
             if scanned.used_bytes > FIRST_BATCH_AT {
                 (end.tail, end.torn) = (Some((*head, scanned)), false);
@@ -268,27 +297,38 @@ fn blank(segment: u32) -> SegmentHead {
 
 fn read_head(file: &dyn DiskFile, number: u32) -> Result<Head, StoreError> {
     let mut block = [0; BLOCK_BYTES as usize];
-    let count = file.read_at(&mut block, 0).unwrap_or(0);
+    let read = read_patiently(file, &mut block, 0);
     match SegmentHead::parse_block(&block, number) {
         Ok(head) => return Ok(Head::Known(head)),
         Err(HeadError::Newer(version)) => return Err(newer_version(version)),
         Err(HeadError::Bad) => {}
     }
-    let mut octets = [0; BATCH_HEAD_BYTES];
-    let first =
-        read_exact(file, &mut octets, FIRST_BATCH_AT).and_then(|()| BatchHead::parse(&octets).ok());
-    Ok(match first {
-        Some(batch) => Head::Guessed(SegmentHead {
-            state: State::Live,
-            generation: batch.generation,
-            salt: batch.salt,
-            first: batch.first,
-            previous_lsn: batch.flushed,
-            ..blank(number)
-        }),
-        // A head is written with its first batch: without both there was no acknowledged record, unless the block
-        // says that it once held something.
-        None if block[..count].iter().all(|octet| *octet == 0) => Head::Blank,
-        None => Head::Lost,
+    let zeros = read.is_ok() && block.iter().all(|octet| *octet == 0);
+    let Some(batch) = batch_head(file, FIRST_BATCH_AT) else {
+        // A head is written with its first batch: without both nothing was ever acknowledged, unless the block says
+        // that it once held something.
+        return Ok(if zeros { Head::Blank } else { Head::Lost });
+    };
+    let head = SegmentHead {
+        state: State::Live,
+        generation: batch.generation,
+        salt: batch.salt,
+        first: batch.first,
+        previous_lsn: batch.flushed,
+        ..blank(number)
+    };
+    // A power cut in the first batch of a new file may leave the batch without the head; a second batch proves that
+    // there was one.
+    let second = (FIRST_BATCH_AT + u64::from(batch.bytes)).next_multiple_of(BLOCK_BYTES);
+    let goes_on = batch_head(file, second).is_some_and(|next| next.salt == batch.salt);
+    Ok(match zeros && !goes_on {
+        true => Head::Known(head),
+        false => Head::Guessed(head),
     })
+}
+
+fn batch_head(file: &dyn DiskFile, at: u64) -> Option<BatchHead> {
+    let mut octets = [0; BATCH_HEAD_BYTES];
+    read_exact(file, &mut octets, at)?;
+    BatchHead::parse(&octets).ok()
 }

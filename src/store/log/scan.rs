@@ -4,15 +4,17 @@
 //! batch's `flushed`, the segment's seal, or the head of the segment written after it. So one batch is held back
 //! (its head only), and memory stays the same however large the log is.
 
-use super::content::{read_exact, read_list, read_meta};
+use super::content::{read_exact, read_list, read_meta, read_patiently};
 use super::format::*;
 use super::{Damage, Location, Replayed};
 use crate::limits::{BLOCK_BYTES, CHUNK_BYTES, SEGMENT_BYTES};
 use crate::store::StoreError;
-use crate::store::disk::DiskFile;
+use crate::store::disk::{DiskFile, Flush};
 use crate::store::ids::Lsn;
 use crate::store::record::frame::{FRAME_BYTES, Frame, FrameError};
 use crate::store::record::{ContentPlace, Record, decode};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is known about the end of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Scanned {
     pub used_bytes: u64,
     /// The last record says that the log was closed, and nothing stands behind it.
     pub closed: bool,
+    /// The log ends here and the disk failed to read some of it: there may be more.
+    pub unreadable: bool,
 }
 
 /// The callee of a replay.
@@ -47,6 +51,12 @@ pub(super) fn scan_segment(
     after: Lsn,
     each: &mut Each<'_>,
 ) -> Result<Scanned, StoreError> {
+    let watched = Watched {
+        file,
+        failed: AtomicBool::new(false),
+    };
+    let file = &watched;
+    let length = file.len().unwrap_or(SEGMENT_BYTES).min(SEGMENT_BYTES);
     let mut scan = Scan {
         file,
         head,
@@ -65,7 +75,7 @@ pub(super) fn scan_segment(
         let found = find_batch(file, head, search, above)?;
         let (known, until) = match &found {
             Some(next) => (End::Acknowledged(next.head.flushed), next.at),
-            None => (end, SEGMENT_BYTES),
+            None => (end, length),
         };
         scan.settle(doubtful.take(), known, until)?;
         match &found {
@@ -74,22 +84,65 @@ pub(super) fn scan_segment(
         }
         doubtful = found;
     }
-    let closed = scan.closed && !batch_was_begun(file, head, scan.used_bytes);
+    let unreadable = matches!(end, End::Tail(_)) && watched.has_failed();
+    if unreadable {
+        (scan.each)(Replayed::Damage(Damage {
+            segment: head.segment,
+            offset: scan.used_bytes,
+            first: scan.last + 1,
+            last: scan.last,
+            what: "the disk cannot read the end of the log, and nobody knows whether something was there",
+        }))?;
+    }
+    let closed = scan.closed && !unreadable && !batch_was_begun(file, head, scan.used_bytes);
     Ok(Scanned {
         last: scan.last,
         used_bytes: scan.used_bytes,
         closed,
+        unreadable,
     })
 }
 
 struct Scan<'a, 'e> {
-    file: &'a dyn DiskFile,
+    file: &'a Watched<'a>,
     head: &'a SegmentHead,
     after: Lsn,
     each: &'a mut Each<'e>,
     last: Lsn,
     used_bytes: u64,
     closed: bool,
+}
+
+/// The file under a scan. What the disk cannot read is damage even at the end of the log: a torn batch reads well.
+struct Watched<'a> {
+    file: &'a dyn DiskFile,
+    failed: AtomicBool,
+}
+
+impl Watched<'_> {
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
+
+impl DiskFile for Watched<'_> {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let result = read_patiently(self.file, into, offset);
+        self.failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+    fn write_at(&self, _bufs: &[&[u8]], _offset: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn allocate(&self, _bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn sync_data(&self, _which: Flush) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
 }
 
 /// A batch whose head is whole.
@@ -138,7 +191,9 @@ impl Scan<'_, '_> {
         if let Some(batch) = batch {
             let dropped = match end {
                 End::Acknowledged(last) => last < batch.head.first,
-                End::Tail(last) => last < batch.head.last() && !self.is_whole(&batch)?,
+                End::Tail(last) => {
+                    last < batch.head.last() && !self.is_whole(&batch)? && !self.file.has_failed()
+                }
                 End::Unknown => false,
             };
             if !dropped {

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// All segments: shared by the writer and all readers.
 pub struct Segments {
     pub(super) disk: Arc<dyn Disk>,
+    /// `SEGMENT_BYTES`; less in tests.
+    pub(super) segment_bytes: u64,
     table: Mutex<Table>,
 }
 
@@ -29,8 +31,8 @@ pub(super) struct Slot {
     pub used_bytes: u64,
     /// Its last acknowledged LSN.
     pub last: Lsn,
-    /// The seal in its head is known to be flushed.
-    pub seal_flushed: bool,
+    /// Its head, sealed or free, is known to be flushed.
+    pub head_flushed: bool,
     pub leases: usize,
 }
 
@@ -72,13 +74,14 @@ pub struct Lease {
 }
 
 impl Segments {
-    pub(super) fn new(disk: Arc<dyn Disk>) -> Segments {
+    pub(super) fn new(disk: Arc<dyn Disk>, segment_bytes: u64) -> Segments {
         let table = Table {
             slots: BTreeMap::new(),
             files: Vec::new(),
         };
         Segments {
             disk,
+            segment_bytes,
             table: Mutex::new(table),
         }
     }
@@ -181,7 +184,7 @@ impl Slot {
             } else {
                 head.previous_lsn
             },
-            seal_flushed: false,
+            head_flushed: false,
             leases: 0,
         }
     }

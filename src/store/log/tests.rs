@@ -12,7 +12,9 @@ pub fn random(into: &mut [u8]) {
     static STATE: AtomicU64 = AtomicU64::new(1);
     for octet in into {
         let n = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        *octet = (n ^ (n >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).to_be_bytes()[0];
+        *octet = (n ^ (n >> 29))
+            .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+            .to_be_bytes()[0];
     }
 }
 
@@ -73,8 +75,14 @@ fn what_was_appended_is_found_and_read() {
             let b = Record::QueueDrop(QueueId(number));
             let first = log.next_lsn();
             let entries = [
-                Entry { record: &a, content: EntryContent::Inline(&octets) },
-                Entry { record: &b, content: EntryContent::None },
+                Entry {
+                    record: &a,
+                    content: EntryContent::Inline(&octets),
+                },
+                Entry {
+                    record: &b,
+                    content: EntryContent::None,
+                },
             ];
             let at = log.append(&entries).unwrap();
             let email = a.content().unwrap().email;
@@ -84,7 +92,10 @@ fn what_was_appended_is_found_and_read() {
             assert_eq!(back[..octets.len()], octets);
             assert_eq!(content.read_at(32_760, &mut back[..20]).unwrap(), 20);
             assert_eq!(back[..20], octets[32_760..32_780]);
-            assert_eq!(log.segments().record(at[1]).unwrap(), (first + 1, b.clone()));
+            assert_eq!(
+                log.segments().record(at[1]).unwrap(),
+                (first + 1, b.clone())
+            );
             written.push((first, at[0], a));
             written.push((first + 1, at[1], b));
         }
@@ -94,3 +105,8 @@ fn what_was_appended_is_found_and_read() {
     }
     std::fs::remove_dir_all(root).unwrap();
 }
+
+mod crash;
+mod damage;
+mod failure;
+mod workload;

@@ -1,0 +1,143 @@
+//! Damage behind everybody's back: told from a torn tail, reported, the rest kept; leases and generations.
+
+use super::*;
+use crate::store::disk::recording::RecordingDisk;
+use std::path::Path;
+
+const SEGMENT: u64 = 256 * 1024;
+
+fn filled(batches: u64) -> (RecordingDisk, Vec<Location>) {
+    let disk = RecordingDisk::new();
+    let opening = Opening::sized(Arc::new(disk.clone()), random, SEGMENT).unwrap();
+    let mut log = opening.start(0).unwrap();
+    let mut places = vec![];
+    for number in 0..batches {
+        let batch = [message(number * 2, 3000), message(number * 2 + 1, 3000)];
+        let entries = batch.each_ref().map(|(record, octets)| Entry {
+            record,
+            content: EntryContent::Inline(octets),
+        });
+        places.extend(log.append(&entries).unwrap());
+    }
+    (disk, places)
+}
+
+fn lsns(disk: &RecordingDisk) -> (Vec<Lsn>, Vec<Damage>) {
+    let (records, damage, _) = all(&(Arc::new(disk.clone()) as Arc<dyn Disk>));
+    (records.into_iter().map(|(lsn, _, _)| lsn).collect(), damage)
+}
+
+const FIRST: &str = "log/00000001.seg";
+
+#[test]
+fn a_damaged_content_costs_itself_alone() {
+    let (disk, places) = filled(4);
+    disk.damage(Path::new(FIRST), u64::from(places[2].offset) + 500, 10);
+    let (found, damage) = lsns(&disk);
+    assert_eq!(found, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(damage.len(), 1);
+    assert!(damage[0].first > damage[0].last);
+    let opening = Opening::new(Arc::new(disk), random).unwrap();
+    let email = message(2, 0).0.content().unwrap().email;
+    let content = opening.segments().content(places[2], email).unwrap();
+    let error = content.read_at(0, &mut [0; 100]).unwrap_err();
+    assert!(error.0.contains("store check"), "{error}");
+}
+
+#[test]
+fn a_damaged_frame_costs_one_record() {
+    let (disk, places) = filled(4);
+    disk.damage(Path::new(FIRST), places[2].offset.into(), 4);
+    let (found, damage) = lsns(&disk);
+    assert_eq!(found, [1, 2, 4, 5, 6, 7, 8]);
+    assert_eq!((damage[0].first, damage[0].last, damage.len()), (3, 3, 1));
+}
+
+#[test]
+fn a_damaged_batch_head_costs_nothing() {
+    let (disk, places) = filled(4);
+    let head = u64::from(places[2].offset) / 4096 * 4096;
+    disk.damage(Path::new(FIRST), head, 64);
+    let (found, damage) = lsns(&disk);
+    assert_eq!(found, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(damage, []);
+}
+
+#[test]
+fn a_damaged_block_costs_what_it_holds() {
+    let (disk, places) = filled(4);
+    let block = u64::from(places[2].offset) / 4096 * 4096;
+    disk.damage(Path::new(FIRST), block, 4096);
+    let (found, damage) = lsns(&disk);
+    assert_eq!(found.len(), 6);
+    assert!(!found.contains(&3));
+    assert_eq!(damage[0].first, 3);
+}
+
+#[test]
+fn damage_in_the_last_batch_is_a_torn_tail_and_leaves_it_out_whole() {
+    let (disk, places) = filled(4);
+    disk.damage(Path::new(FIRST), u64::from(places[7].offset) + 200, 1);
+    assert_eq!(lsns(&disk), (vec![1, 2, 3, 4, 5, 6], vec![]));
+    // It stays out when something newer stands behind it.
+    let (found, damage) = lsns(&disk);
+    assert_eq!((found.len(), damage), (6, vec![]));
+}
+
+#[test]
+fn the_last_batch_counts_as_damaged_when_the_index_knows_it() {
+    let (disk, places) = filled(4);
+    disk.damage(Path::new(FIRST), places[7].offset.into(), 1);
+    let mut opening = Opening::new(Arc::new(disk), random).unwrap();
+    let mut damage = vec![];
+    opening
+        .replay(8, &mut |replayed| {
+            damage.extend(match replayed {
+                Replayed::Damage(found) => Some(found),
+                Replayed::Record { .. } => None,
+            });
+            Ok(())
+        })
+        .unwrap();
+    assert!(opening.start(8).unwrap().next_lsn() > 8);
+}
+
+#[test]
+fn a_segment_whose_head_is_lost_is_read_by_its_first_batch() {
+    let (disk, _) = filled(4);
+    disk.damage(Path::new(FIRST), 0, 4096);
+    let (found, damage) = lsns(&disk);
+    assert_eq!(found, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(damage.len(), 1);
+}
+
+#[test]
+fn a_recycled_segment_shows_nothing_of_its_past() {
+    let (disk, places) = filled(40);
+    let opening = Opening::sized(Arc::new(disk.clone()), random, SEGMENT).unwrap();
+    let segments = opening.segments().clone();
+    let mut log = opening.start(0).unwrap();
+    let email = message(0, 0).0.content().unwrap().email;
+    let lease = segments.lease(places[0]).unwrap();
+    assert!(!log.mark_free(1).unwrap());
+    drop(lease);
+    assert!(log.mark_free(1).unwrap());
+    assert!(segments.lease(places[0]).is_none());
+    let (record, octets) = message(77, 100);
+    let entries = [Entry {
+        record: &record,
+        content: EntryContent::Inline(&octets),
+    }];
+    let at = log.append(&entries).unwrap()[0];
+    assert_eq!((at.segment, at.generation), (1, 2));
+    assert!(segments.content(places[0], email).is_err());
+    drop(log);
+    let (records, damage, _) = all(&(Arc::new(disk) as Arc<dyn Disk>));
+    assert_eq!(damage, []);
+    let in_first: Vec<_> = records
+        .iter()
+        .filter(|(_, at, _)| at.segment == 1)
+        .collect();
+    assert_eq!(in_first.len(), 1);
+    assert_eq!(in_first[0].2, record);
+}

@@ -11,26 +11,39 @@ pub const TRY_NAMES: [&str; 5] = ["localhost", "box.test", "mail.box.test", "127
 
 /// Chain and key in `dir`; makes them where they are missing.
 pub fn find_or_make(dir: &Path, names: &[&str]) -> Result<CertificateFiles, String> {
-    let files = CertificateFiles { chain: dir.join("certificate.pem"), key: dir.join("key.pem") };
+    let files = CertificateFiles {
+        chain: dir.join("certificate.pem"),
+        key: dir.join("key.pem"),
+    };
     if files.chain.exists() && files.key.exists() {
         return Ok(files);
     }
-    let (chain, key) = make(names).map_err(|error| format!("a certificate cannot be made: {error}"))?;
+    let (chain, key) =
+        make(names).map_err(|error| format!("a certificate cannot be made: {error}"))?;
     let write = || -> io::Result<()> {
         std::fs::create_dir_all(dir)?;
         super::write_private(&files.key, key.as_bytes())?;
         std::fs::write(&files.chain, chain)
     };
-    write().map_err(|error| format!("the certificate cannot be written to {}: {error}", dir.display()))?;
+    write().map_err(|error| {
+        format!(
+            "the certificate cannot be written to {}: {error}",
+            dir.display()
+        )
+    })?;
     Ok(files)
 }
 
 /// Chain and key as PEM.
 fn make(names: &[&str]) -> Result<(String, String), rcgen::Error> {
     let key = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::new(names.iter().map(|n| (*n).to_string()).collect::<Vec<_>>())?;
+    let mut params =
+        rcgen::CertificateParams::new(names.iter().map(|n| (*n).to_string()).collect::<Vec<_>>())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(rcgen::DnType::CommonName, names.first().copied().unwrap_or("localhost"));
+    params.distinguished_name.push(
+        rcgen::DnType::CommonName,
+        names.first().copied().unwrap_or("localhost"),
+    );
     let certificate = params.self_signed(&key)?;
     Ok((certificate.pem(), key.serialize_pem()))
 }
@@ -56,7 +69,8 @@ mod tests {
 
     #[test]
     fn made_once_and_believed() {
-        let dir = std::env::temp_dir().join(format!("pillarbox-self-signed-{}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("pillarbox-self-signed-{}", std::process::id()));
         let files = find_or_make(&dir, &TRY_NAMES).unwrap();
         let first = std::fs::read(&files.chain).unwrap();
         assert_eq!(find_or_make(&dir, &TRY_NAMES).unwrap(), files);

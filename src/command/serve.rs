@@ -39,6 +39,7 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         }
     }
     journal::start();
+    lifecycle::report_panics();
     let config = Config::load(&file).map_err(|mistakes| Failure::new(mistakes.to_string()))?;
     start(config, file).map_err(Failure::new)
 }
@@ -61,7 +62,8 @@ fn start(mut config: Config, file: PathBuf) -> Result<(), String> {
         config.certificates = vec![self_signed::find_or_make(&config.data.join("tls"), &names)?];
     }
     let tls = lifecycle::acceptor(&config).map_err(|error| error.to_string())?;
-    let runtime = lifecycle::runtime().map_err(|error| format!("the runtime cannot start: {error}"))?;
+    let runtime =
+        lifecycle::runtime().map_err(|error| format!("the runtime cannot start: {error}"))?;
     runtime.block_on(async {
         let up = lifecycle::bring_up(config, Source::File(file), tls, sockets).await?;
         for (service, address) in &up.running.addresses {
@@ -98,8 +100,9 @@ fn make_data_dir(config: &Config) -> Result<(), String> {
         })?;
         if let (true, Some(user)) = (Uid::effective().is_root(), config.user.as_deref()) {
             let user = privileges::look_up(user)?;
-            nix::unistd::chown(dir, Some(user.uid), Some(user.gid))
-                .map_err(|errno| format!("{shown} cannot be given to {}: {}", user.name, errno.desc()))?;
+            nix::unistd::chown(dir, Some(user.uid), Some(user.gid)).map_err(|errno| {
+                format!("{shown} cannot be given to {}: {}", user.name, errno.desc())
+            })?;
         }
     }
     Ok(())
@@ -107,10 +110,14 @@ fn make_data_dir(config: &Config) -> Result<(), String> {
 
 /// Tells systemd (Type=notify) that clients are served now; nobody is told where NOTIFY_SOCKET is not set.
 fn ready() {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let told = UnixDatagram::unbound().and_then(|socket| match path.as_encoded_bytes().strip_prefix(b"@") {
-        Some(name) => socket.send_to_addr(b"READY=1", &SocketAddr::from_abstract_name(name)?),
-        None => socket.send_to(b"READY=1", &path),
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let told = UnixDatagram::unbound().and_then(|socket| {
+        match path.as_encoded_bytes().strip_prefix(b"@") {
+            Some(name) => socket.send_to_addr(b"READY=1", &SocketAddr::from_abstract_name(name)?),
+            None => socket.send_to(b"READY=1", &path),
+        }
     });
     if let Err(error) = told {
         log::warn!("systemd could not be told that the server is ready: {error}");

@@ -2,11 +2,11 @@
 //!
 //! `serve` and `try` share this; they differ in where the configuration comes from and in what is printed.
 
-use super::{certificates, control, random};
 use super::lanes::{Lanes, now_millis};
 use super::notify::Notify;
 use super::serve::{self, Running, Sockets};
 use super::server::Server;
+use super::{certificates, control, random};
 use crate::config::Config;
 use crate::limits::{CERTIFICATE_LOOK_SECS, LANE_STACK_BYTES};
 use crate::net::tls::{Acceptor, TlsError};
@@ -14,6 +14,7 @@ use crate::store::disk::real::RealDisk;
 use crate::store::{self, Options};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,6 +34,19 @@ pub enum Source {
     File(PathBuf),
     /// Made by `try`: only certificates are read again.
     Made,
+}
+
+/// Panics since the start: each was a bug of ours and ended one connection or one job.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Makes a panic a line of the log that says what to do with it. It still unwinds, and ends what it happened in.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let count = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
+        log::error!(
+            "bug: {panic} (number {count} since the start); one connection or job ended, please report this line"
+        );
+    }));
 }
 
 /// The runtime of the socket thread.
@@ -64,13 +78,21 @@ pub async fn bring_up(
         random: random::fill,
     };
     let (writer, shared) = store::open(options).map_err(|error| error.to_string())?;
-    let lanes = Lanes::start(writer, shared, Notify::default()).map_err(|error| error.to_string())?;
+    for line in &shared.open_report().lines {
+        log::warn!("opening the store: {line}");
+    }
+    let lanes =
+        Lanes::start(writer, shared, Notify::default()).map_err(|error| error.to_string())?;
     let server = Server::new(config, lanes, tls);
     control::start(&server).map_err(|error| error.to_string())?;
     let running = serve::start(&server, sockets)
         .map_err(|error| format!("cannot accept connections: {error}"))?;
     tokio::spawn(watch_certificates(server.clone()));
-    Ok(Up { server, running, source })
+    Ok(Up {
+        server,
+        running,
+        source,
+    })
 }
 
 impl Up {
@@ -89,6 +111,11 @@ impl Up {
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => reload(&self.server, &self.source).await,
             }
+        }
+        // Whoever asks again while sessions finish gets an end at once; what was acknowledged is safe all the same.
+        for again in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            let at_once = Arc::new(AtomicBool::new(true));
+            let _ = signal_hook::flag::register_conditional_shutdown(again, 1, at_once);
         }
         self.down().await;
         Ok(())
@@ -119,7 +146,10 @@ async fn reload(server: &Arc<Server>, source: &Source) {
     };
     let (config, restart) = server.config().reloaded(config);
     if !restart.is_empty() {
-        log::warn!("these keys have changed and need a restart: {}", restart.join(", "));
+        log::warn!(
+            "these keys have changed and need a restart: {}",
+            restart.join(", ")
+        );
     }
     if reload_certificates(server, config.clone()).await {
         server.reconfigure(config);
@@ -129,7 +159,10 @@ async fn reload(server: &Arc<Server>, source: &Source) {
 
 /// Reads the certificates and takes them for new handshakes; whether that worked.
 async fn reload_certificates(server: &Arc<Server>, config: Config) -> bool {
-    let pems = server.lanes.disk(move |_| certificates::load(&config)).await;
+    let pems = server
+        .lanes
+        .disk(move |_| certificates::load(&config))
+        .await;
     match pems.and_then(|pems| server.tls.reload(&pems)) {
         Ok(()) => true,
         Err(error) => {

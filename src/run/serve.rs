@@ -33,8 +33,13 @@ pub enum Service {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Service; 5] =
-        [Service::Smtp, Service::Submission, Service::Submissions, Service::Imap, Service::Imaps];
+    pub const ALL: [Service; 5] = [
+        Service::Smtp,
+        Service::Submission,
+        Service::Submissions,
+        Service::Imap,
+        Service::Imaps,
+    ];
 
     /// Its addresses in the configuration.
     pub fn addresses(self, listen: &Listen) -> &[SocketAddr] {
@@ -61,7 +66,9 @@ impl Service {
     /// What a client hears whose address has its share of connections already; nothing where TLS comes first.
     fn refusal(self) -> &'static [u8] {
         match self {
-            Service::Smtp | Service::Submission => b"421 4.7.0 Too many connections from your address\r\n",
+            Service::Smtp | Service::Submission => {
+                b"421 4.7.0 Too many connections from your address\r\n"
+            }
             Service::Imap => b"* BYE Too many connections from your address\r\n",
             Service::Submissions | Service::Imaps => b"",
         }
@@ -124,24 +131,42 @@ pub fn start(server: &Arc<Server>, sockets: Sockets) -> io::Result<Running> {
     for (service, socket) in sockets {
         let listener = Listener::new(socket)?;
         addresses.push((service, listener.local()));
-        let door = Door { service, gate: gates.of(service).clone(), server: server.clone(), imap: imap.clone(), live: live.clone() };
+        let door = Door {
+            service,
+            gate: gates.of(service).clone(),
+            server: server.clone(),
+            imap: imap.clone(),
+            live: live.clone(),
+        };
         tokio::spawn(door.accept_all(listener));
     }
-    Ok(Running { addresses, server: server.clone(), sessions })
+    Ok(Running {
+        addresses,
+        server: server.clone(),
+        sessions,
+    })
 }
 
 impl Running {
     /// The address of the first socket of a service.
     pub fn address(&self, service: Service) -> Option<SocketAddr> {
-        self.addresses.iter().find(|(s, _)| *s == service).map(|(_, address)| *address)
+        self.addresses
+            .iter()
+            .find(|(s, _)| *s == service)
+            .map(|(_, address)| *address)
     }
 
     /// Stops accepting, lets every session come to its next safe point, and waits for that at most `DRAIN_MILLIS`.
     pub async fn drain(mut self) {
         self.server.start_drain();
         let last_one_out = self.sessions.recv();
-        if tokio::time::timeout(Duration::from_millis(DRAIN_MILLIS), last_one_out).await.is_err() {
-            log::warn!("some sessions did not come to an end in time and were cut; nothing acknowledged is lost");
+        if tokio::time::timeout(Duration::from_millis(DRAIN_MILLIS), last_one_out)
+            .await
+            .is_err()
+        {
+            log::warn!(
+                "some sessions did not come to an end in time and were cut; nothing acknowledged is lost"
+            );
         }
     }
 }
@@ -187,8 +212,12 @@ impl Door {
                 () = self.server.drained() => return,
                 accepted = listener.accept(&self.gate, self.service.refusal()) => accepted,
             };
-            let (server, imap, live, service) =
-                (self.server.clone(), self.imap.clone(), self.live.clone(), self.service);
+            let (server, imap, live, service) = (
+                self.server.clone(),
+                self.imap.clone(),
+                self.live.clone(),
+                self.service,
+            );
             tokio::spawn(async move {
                 session(server, imap, conn, service).await;
                 drop((place, live));

@@ -23,12 +23,17 @@ struct Talk {
 }
 
 fn surprise(what: &str, line: &str) -> io::Error {
-    io::Error::other(format!("expected {what}, the server said: {}", line.trim_end()))
+    io::Error::other(format!(
+        "expected {what}, the server said: {}",
+        line.trim_end()
+    ))
 }
 
 impl Talk {
     fn over(stream: impl Stream + 'static) -> Talk {
-        Talk { stream: BufReader::new(Box::new(stream)) }
+        Talk {
+            stream: BufReader::new(Box::new(stream)),
+        }
     }
 
     async fn say(&mut self, text: &str) -> io::Result<()> {
@@ -41,7 +46,10 @@ impl Talk {
         let mut bounded = (&mut self.stream).take(ANSWER_BYTES_MAX);
         let read = bounded.read_until(b'\n', &mut line);
         match tokio::time::timeout(ANSWER_WITHIN, read).await {
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the server did not answer within 10 s")),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the server did not answer within 10 s",
+            )),
             Ok(Err(error)) => Err(error),
             Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(Ok(_)) => Ok(String::from_utf8_lossy(&line).into_owned()),
@@ -67,9 +75,16 @@ impl Talk {
         loop {
             let line = self.line().await?;
             if let Some(rest) = line.strip_prefix(tag) {
-                return if rest.starts_with(" OK") { Ok((lines, literals)) } else { Err(surprise("OK", &line)) };
+                return if rest.starts_with(" OK") {
+                    Ok((lines, literals))
+                } else {
+                    Err(surprise("OK", &line))
+                };
             }
-            let literal = line.trim_end().strip_suffix('}').and_then(|l| l.rsplit('{').next()?.parse::<u64>().ok());
+            let literal = line
+                .trim_end()
+                .strip_suffix('}')
+                .and_then(|l| l.rsplit('{').next()?.parse::<u64>().ok());
             if let Some(bytes) = literal {
                 if bytes > ANSWER_BYTES_MAX {
                     return Err(surprise("a short message", &line));
@@ -107,7 +122,10 @@ pub async fn send(
     let mut talk = Talk::over(stream);
     talk.say("EHLO try.box.test\r\n").await?;
     talk.reply("250").await?;
-    talk.say(&format!("MAIL FROM:<welcome@box.test>\r\nRCPT TO:<{to}>\r\nDATA\r\n")).await?;
+    talk.say(&format!(
+        "MAIL FROM:<welcome@box.test>\r\nRCPT TO:<{to}>\r\nDATA\r\n"
+    ))
+    .await?;
     talk.reply("250").await?;
     talk.reply("250").await?;
     talk.reply("354").await?;
@@ -144,28 +162,37 @@ pub async fn read_back(
     login: (&str, &str),
     message_id: &str,
 ) -> io::Result<Vec<u8>> {
-    let stream = TlsConnector::from(tls).connect(local_name(), connect(imaps).await?).await?;
+    let stream = TlsConnector::from(tls)
+        .connect(local_name(), connect(imaps).await?)
+        .await?;
     let mut talk = Talk::over(stream);
     let greeting = talk.line().await?;
     if !greeting.starts_with("* OK") {
         return Err(surprise("* OK", &greeting));
     }
-    talk.say(&format!("a1 LOGIN \"{}\" \"{}\"\r\n", login.0, login.1)).await?;
+    talk.say(&format!("a1 LOGIN \"{}\" \"{}\"\r\n", login.0, login.1))
+        .await?;
     talk.tagged_ok("a1").await?;
     talk.say("a2 SELECT INBOX\r\n").await?;
     talk.tagged_ok("a2").await?;
-    talk.say(&format!("a3 UID SEARCH HEADER Message-ID \"{message_id}\"\r\n")).await?;
+    talk.say(&format!(
+        "a3 UID SEARCH HEADER Message-ID \"{message_id}\"\r\n"
+    ))
+    .await?;
     let (lines, _) = talk.tagged_ok("a3").await?;
     let uid = lines
         .iter()
         .filter_map(|line| line.strip_prefix("* SEARCH"))
         .find_map(|uids| uids.split_whitespace().last()?.parse::<u32>().ok())
         .ok_or_else(|| io::Error::other("the message was accepted but INBOX does not show it"))?;
-    talk.say(&format!("a4 UID FETCH {uid} (BODY.PEEK[])\r\n")).await?;
+    talk.say(&format!("a4 UID FETCH {uid} (BODY.PEEK[])\r\n"))
+        .await?;
     let (_, mut literals) = talk.tagged_ok("a4").await?;
     talk.say("a5 LOGOUT\r\n").await?;
     talk.tagged_ok("a5").await?;
-    literals.pop().ok_or_else(|| io::Error::other("FETCH gave no message"))
+    literals
+        .pop()
+        .ok_or_else(|| io::Error::other("FETCH gave no message"))
 }
 
 fn local_name() -> ServerName<'static> {

@@ -7,8 +7,8 @@ use super::self_signed;
 use super::{Failure, print};
 use crate::config::{CertificateFiles, Config, Listen};
 use crate::run::lifecycle::{self, Source, Up};
-use crate::run::{journal, password};
 use crate::run::serve::{self, PortTaken, Service};
+use crate::run::{journal, password};
 use crate::wire::address::{Address, Domain};
 use crate::wire::header::write_date;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -71,6 +71,7 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         }
     }
     journal::start();
+    lifecycle::report_panics();
     let runtime = lifecycle::runtime().map_err(|error| Failure::new(error.to_string()))?;
     runtime.block_on(go(&dir, json)).map_err(Failure::new)
 }
@@ -90,7 +91,11 @@ async fn go(dir: &Path, json: bool) -> Result<(), String> {
     steps.done("store opened, every service listens", started);
     match prepare(&up, &dir, &files, steps).await {
         Ok(ready) => {
-            let text = if json { show::json(&ready) + "\n" } else { show::page(&ready) };
+            let text = if json {
+                show::json(&ready) + "\n"
+            } else {
+                show::page(&ready)
+            };
             print(&text).map_err(|failure| failure.text)?;
             up.until_told().await
         }
@@ -113,13 +118,21 @@ impl Steps {
 fn make_dir(dir: &Path) -> Result<PathBuf, String> {
     std::fs::create_dir_all(dir)
         .and_then(|()| std::fs::canonicalize(dir))
-        .map_err(|error| format!("{} cannot be made: {error}; choose another with --dir", dir.display()))
+        .map_err(|error| {
+            format!(
+                "{} cannot be made: {error}; choose another with --dir",
+                dir.display()
+            )
+        })
 }
 
 fn config(dir: &Path, certificate: CertificateFiles) -> Result<Config, String> {
     let domain = Domain::parse(DOMAIN).map_err(|error| error.0)?;
     let at = |service| {
-        let port = PORTS.iter().find(|(s, _)| *s == service).map_or(0, |(_, port)| *port);
+        let port = PORTS
+            .iter()
+            .find(|(s, _)| *s == service)
+            .map_or(0, |(_, port)| *port);
         vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]
     };
     let mut config = Config::new(domain);
@@ -138,21 +151,34 @@ fn config(dir: &Path, certificate: CertificateFiles) -> Result<Config, String> {
 
 fn tell_of_taken_ports(sockets: &serve::Sockets) {
     for (service, socket) in sockets {
-        let wanted = PORTS.iter().find(|(s, _)| s == service).map_or(0, |(_, port)| *port);
+        let wanted = PORTS
+            .iter()
+            .find(|(s, _)| s == service)
+            .map_or(0, |(_, port)| *port);
         let got = socket.local_addr().map_or(0, |address| address.port());
         if got != wanted {
-            eprintln!("port {wanted} is used by another program; {} takes {got}", service.name());
+            eprintln!(
+                "port {wanted} is used by another program; {} takes {got}",
+                service.name()
+            );
         }
     }
 }
 
 /// Domain, account, and the first message there and back.
-async fn prepare(up: &Up, dir: &Path, files: &CertificateFiles, mut steps: Steps) -> Result<Ready, String> {
+async fn prepare(
+    up: &Up,
+    dir: &Path,
+    files: &CertificateFiles,
+    mut steps: Steps,
+) -> Result<Ready, String> {
     let started = Instant::now();
     let password = account(up, dir).await?;
     steps.done(&format!("domain {DOMAIN}, account {ACCOUNT}"), started);
     let at = |service: Service| {
-        up.running.address(service).ok_or_else(|| format!("{} does not listen", service.name()))
+        up.running
+            .address(service)
+            .ok_or_else(|| format!("{} does not listen", service.name()))
     };
     let mut ready = Ready {
         data: dir.to_path_buf(),
@@ -201,7 +227,10 @@ async fn welcome(ready: &Ready, dir: &Path, steps: &mut Steps) -> Result<(), Str
         let reply = dialogue::send(ready.smtp, tls.clone(), &ready.account, &message)
             .await
             .map_err(|error| format!("the welcome message was not accepted: {error}"))?;
-        steps.done(&format!("welcome message sent by SMTP with STARTTLS: {reply}"), started);
+        steps.done(
+            &format!("welcome message sent by SMTP with STARTTLS: {reply}"),
+            started,
+        );
         std::fs::write(&marker, &message_id).map_err(|error| error.to_string())?;
     }
     let started = Instant::now();
@@ -209,15 +238,24 @@ async fn welcome(ready: &Ready, dir: &Path, steps: &mut Steps) -> Result<(), Str
     match dialogue::read_back(ready.imaps, tls, login, &message_id).await {
         Ok(octets) => {
             let body = "one process, one data directory.";
-            if !octets.windows(body.len()).any(|window| window == body.as_bytes()) {
+            if !octets
+                .windows(body.len())
+                .any(|window| window == body.as_bytes())
+            {
                 return Err("the welcome message came back changed; this is a bug".into());
             }
-            steps.done(&format!("read back by IMAP over TLS: {} octets", octets.len()), started);
+            steps.done(
+                &format!("read back by IMAP over TLS: {} octets", octets.len()),
+                started,
+            );
             Ok(())
         }
         // On a later run its owner may have moved it away: that is no failure.
         Err(_) if known.is_some() => {
-            steps.done("logged in by IMAP over TLS; the welcome message has been moved away", started);
+            steps.done(
+                "logged in by IMAP over TLS; the welcome message has been moved away",
+                started,
+            );
             Ok(())
         }
         Err(error) => Err(format!("the welcome message was not found again: {error}")),

@@ -20,7 +20,10 @@ pub fn memory() -> Option<Memory> {
         line.split_whitespace().nth(1)?.parse().ok()
     };
     let held = field("Anonymous:")? + field("Pss_Shmem:").unwrap_or(0);
-    Some(Memory { pss_kib: field("Pss:")?, held_kib: held })
+    Some(Memory {
+        pss_kib: field("Pss:")?,
+        held_kib: held,
+    })
 }
 
 /// `host:port` of each service, as `--json` gives them.
@@ -48,13 +51,21 @@ pub fn page(ready: &Ready) -> String {
         page.push_str(&text);
         page.push('\n');
     };
-    let Ready { account, password, .. } = ready;
+    let Ready {
+        account, password, ..
+    } = ready;
     let certificate = ready.certificate.display();
     line(String::new());
-    line(format!("A whole mail server is running in {}", ready.data.display()));
+    line(format!(
+        "A whole mail server is running in {}",
+        ready.data.display()
+    ));
     line(String::new());
     for (what, took) in &ready.steps {
-        line(format!("  {what:<58} {:>7.1} ms", took.as_secs_f64() * 1000.0));
+        line(format!(
+            "  {what:<58} {:>7.1} ms",
+            took.as_secs_f64() * 1000.0
+        ));
     }
     if let Some(memory) = memory() {
         let mib = |kib: u64| kib as f64 / 1024.0;
@@ -70,8 +81,16 @@ pub fn page(ready: &Ready) -> String {
     line(format!("  certificate  {certificate}"));
     let services = [
         ("smtp", ready.smtp, "mail from elsewhere, STARTTLS"),
-        ("submission", ready.submission, "your mail program sends, STARTTLS"),
-        ("submissions", ready.submissions, "the same, TLS from the start"),
+        (
+            "submission",
+            ready.submission,
+            "your mail program sends, STARTTLS",
+        ),
+        (
+            "submissions",
+            ready.submissions,
+            "the same, TLS from the start",
+        ),
         ("imap", ready.imap, "your mail program reads, STARTTLS"),
         ("imaps", ready.imaps, "the same, TLS from the start"),
     ];
@@ -80,7 +99,10 @@ pub fn page(ready: &Ready) -> String {
     }
     line(String::new());
     line("Send it a message (swaks):".into());
-    line(format!("  swaks --server {} --tls --to {account} --from me@example.org", ready.smtp));
+    line(format!(
+        "  swaks --server {} --tls --to {account} --from me@example.org",
+        ready.smtp
+    ));
     line("Send as the account, and read INBOX (curl):".into());
     line(format!(
         "  printf 'From: {account}\\r\\nTo: {account}\\r\\nSubject: hello\\r\\n\\r\\nhi\\r\\n' | \\\n    curl --cacert {certificate} --user '{account}:{password}' --mail-from {account} --mail-rcpt {account} \\\n    --upload-file - smtps://localhost:{}",
@@ -96,7 +118,9 @@ pub fn page(ready: &Ready) -> String {
         ready.imaps.port(),
         ready.submissions.port()
     ));
-    line(format!("  normal password, user name {account}; confirm the exception for the certificate made here."));
+    line(format!(
+        "  normal password, user name {account}; confirm the exception for the certificate made here."
+    ));
     line(String::new());
     line("Ctrl-C ends it; the next run finds the same mail.".into());
     page

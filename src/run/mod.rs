@@ -12,6 +12,7 @@ pub mod login;
 pub mod notify;
 pub mod password;
 pub mod privileges;
+pub mod quota;
 pub mod random;
 pub mod receive;
 pub mod serve;

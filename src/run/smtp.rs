@@ -2,6 +2,7 @@
 
 use super::body::Share;
 use super::login::{LoggedIn, LoginRefused};
+use super::quota;
 use super::receive::{Envelope, Incoming, Known, owns_all, skip};
 use super::server::Server;
 use crate::config::Config;
@@ -297,24 +298,31 @@ impl<'s> Dialogue<'s> {
             return lookup.answer.clone();
         }
         let asked = path.clone();
-        let separator = self.config.detail_separator;
-        let resolution: Result<Resolution, StoreError> = self
+        let (separator, quota) = (self.config.detail_separator, self.config.quota_bytes);
+        let resolution: Result<(Resolution, bool), StoreError> = self
             .server
             .lanes
             .peek(move |reader| {
                 let state = reader.state();
                 state.set_detail_separator(separator);
-                match &asked {
-                    Path::Address(address) => state.resolve(address),
-                    Path::Local(_) | Path::Null => state.postmaster(),
-                }
+                let resolution = match &asked {
+                    Path::Address(address) => state.resolve(address)?,
+                    Path::Local(_) | Path::Null => state.postmaster()?,
+                };
+                let full = match &resolution {
+                    Resolution::Known(targets) => quota::all_full(reader, targets, quota)?,
+                    _ => false,
+                };
+                Ok((resolution, full))
             })
             .await;
         let answer = match resolution {
-            Ok(Resolution::Known(targets)) => Resolved::Known(targets.into()),
-            Ok(Resolution::Unknown) => Resolved::Unknown,
-            Ok(Resolution::RejectListed) => Resolved::RejectListed,
-            Ok(Resolution::NotOurs) => Resolved::NotOurs,
+            // Not remembered: it may have room again a moment later.
+            Ok((_, true)) => return Resolved::OverQuota,
+            Ok((Resolution::Known(targets), false)) => Resolved::Known(targets.into()),
+            Ok((Resolution::Unknown, _)) => Resolved::Unknown,
+            Ok((Resolution::RejectListed, _)) => Resolved::RejectListed,
+            Ok((Resolution::NotOurs, _)) => Resolved::NotOurs,
             Err(error) => {
                 log::warn!("cannot look up a recipient: {error}");
                 return Resolved::TryLater;

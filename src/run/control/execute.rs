@@ -7,6 +7,7 @@ use crate::limits::CONTROL_ROWS_MAX;
 use crate::run::lanes::{Lanes, now_millis};
 use crate::run::login::Login;
 use crate::store::change::Outcome;
+use crate::store::row::QueueRow;
 use crate::store::state::{Access, Dependents, Resolution, StateChange, StateDone};
 use crate::store::{AccountId, Change, EmailId, QueueId, Reader, StoreError};
 use crate::wire::address::{Address, Domain};
@@ -98,6 +99,7 @@ pub async fn execute(hands: &Hands, request: Request) -> Done {
         }
         Request::QueueShow { id } => queue_show(hands, id).await,
         Request::QueueDrop { id } => {
+            queue_entry(hands, id).await?;
             let queue = QueueId(id);
             hands.counted(Change::QueueDrop { queue }).await
         }
@@ -328,17 +330,22 @@ async fn local_targets(hands: &Hands, targets: &[Address]) -> Result<(), String>
 }
 
 async fn queue_show(hands: &Hands, id: u64) -> Done {
+    let row = queue_entry(hands, id).await?;
+    Ok(Answer {
+        rows: vec![rows::queue_whole(&row)],
+        end: End::default(),
+    })
+}
+
+async fn queue_entry(hands: &Hands, id: u64) -> Result<QueueRow, String> {
     let before = QueueId(id.saturating_sub(1));
     let found = hands.read(move |r| r.queue(before, 1)).await?;
-    match found.first() {
-        Some(row) if row.id.0 == id => Ok(Answer {
-            rows: vec![rows::queue_whole(row)],
-            end: End::default(),
-        }),
-        _ => Err(format!(
-            "there is no queue entry {id}: it was delivered, dropped or never there; `pillarbox queue list` shows what is"
-        )),
-    }
+    found.into_iter().find(|row| row.id.0 == id).ok_or_else(|| {
+        format!(
+            "there is no queue entry {id}: it was delivered, dropped or never there; `pillarbox queue list` shows \
+             what is"
+        )
+    })
 }
 
 async fn mail_expunged(hands: &Hands, account: &str) -> Done {

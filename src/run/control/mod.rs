@@ -5,8 +5,6 @@
 mod execute;
 mod request;
 mod rows;
-#[cfg(test)]
-mod tests;
 
 pub use execute::{Hands, execute, settle};
 pub use request::{Answer, End, Line, OnAliases, Request, Secret};
@@ -202,3 +200,6 @@ async fn read_line(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

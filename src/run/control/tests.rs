@@ -1,3 +1,7 @@
+//! Conversations over a real control socket, on a real store.
+
+mod mail;
+
 use super::*;
 use crate::limits::CONTROL_ROWS_MAX;
 use crate::run::lanes::{Lanes, now_millis};

@@ -6,10 +6,11 @@ use super::{End, Session};
 use crate::limits::{BODY_BUFFER_WAIT_SECS, IMAP_SKIPPED_BYTES_MAX};
 use crate::run::body::{Body, Header, Share};
 use crate::run::lanes::now_millis;
+use crate::run::quota;
 use crate::session::imap::gate::{COMMAND_PAUSE, admit};
 use crate::session::imap::view::{Expunges, Naming};
 use crate::store::change::{Message, Outcome};
-use crate::store::{Change, MailboxId};
+use crate::store::{Change, MailboxId, Reader, Refused};
 use crate::wire::dot::{ContentReader, LoneLf};
 use crate::wire::imap::append::AppendHead;
 use crate::wire::imap::command::{Command, parse};
@@ -79,6 +80,7 @@ impl Session {
             ));
         }
         let mailbox = self.target(head.mailbox.clone()).await?;
+        self.room_for(literal.bytes).await?;
         let patience = Duration::from_secs(BODY_BUFFER_WAIT_SECS);
         let body = self
             .imap
@@ -102,6 +104,19 @@ impl Session {
             mailbox,
             incoming,
         })
+    }
+
+    async fn room_for(&mut self, bytes: u64) -> Result<(), Reply> {
+        let (account, default) = (self.account(), self.config.quota_bytes);
+        let full = move |reader: &mut Reader| match account {
+            Some(account) => quota::is_full(reader, account, default, bytes),
+            None => Ok(false),
+        };
+        match self.read(full).await {
+            Ok(true) => Err(Refused::Quota.into()),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn take_message(&mut self, mut accepted: Accepted, bytes: u64) -> Result<Reply, End> {

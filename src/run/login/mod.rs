@@ -8,8 +8,6 @@
 mod failures;
 mod lane;
 mod remembered;
-#[cfg(test)]
-mod tests;
 mod turns;
 mod watch;
 
@@ -309,3 +307,6 @@ fn random_key() -> hmac::Key {
     hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
         .expect("without random numbers there is no TLS either: the process cannot go on")
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,15 @@ impl StateReader {
         Ok(rows.into_iter().next())
     }
 
+    /// The quota that an account has of its own, octets.
+    pub fn quota(&mut self, account: AccountId) -> Result<Option<u64>, StoreError> {
+        let quota = self
+            .db
+            .prepare_cached("SELECT quota_bytes FROM accounts WHERE id = ?1")
+            .and_then(|mut s| s.query_row([account.0], |row| row.get(0)).optional());
+        Ok(quota.map_err(Trouble::from)?.flatten())
+    }
+
     /// Aliases, catch-alls and reject-listed addresses with ids after `after` (0: from the first).
     pub fn aliases(&mut self, after: u64, rows_max: usize) -> Result<Vec<AliasRow>, StoreError> {
         Ok(self.alias_rows(after, rows_max)?)

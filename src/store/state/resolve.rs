@@ -91,13 +91,16 @@ pub(super) fn split_detail(local: &str, separator: Option<char>) -> Option<(&str
     (!base.is_empty()).then_some((base, detail))
 }
 
+/// A row, and what stood behind the separator.
+pub(super) type Named = (AddressRow, Option<Box<str>>);
+
 /// Everything but the catch-all and the roles: what an alias may lead to.
 pub(super) fn named(
     db: &Connection,
     home: i64,
     local: &str,
     separator: Option<char>,
-) -> Result<Option<(AddressRow, Option<Box<str>>)>, Trouble> {
+) -> Result<Option<Named>, Trouble> {
     if let Some(row) = exact(db, home, local)? {
         return Ok(Some((row, None)));
     }

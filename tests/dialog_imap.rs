@@ -28,6 +28,7 @@ use pillarbox::run::server::Server;
 use pillarbox::store;
 use pillarbox::wire::address::{Address, Domain};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,10 +204,10 @@ async fn step(setup: &Box_, clients: &mut HashMap<char, Client>, line: &str) -> 
     let (verb, rest) = line.split_at(at);
     let who = rest.chars().next().unwrap();
     let rest = &rest[1..];
-    if !clients.contains_key(&who) {
-        clients.insert(who, setup.connect().await);
-    }
-    let client = clients.get_mut(&who).unwrap();
+    let client = match clients.entry(who) {
+        Entry::Occupied(client) => client.into_mut(),
+        Entry::Vacant(place) => place.insert(setup.connect().await),
+    };
     match (
         verb,
         rest.strip_prefix(':')

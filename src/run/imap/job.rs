@@ -1,21 +1,17 @@
 //! A FETCH in slices: in a reader's lane a slice fills a buffer from rows, summaries and contents; the socket's task
 //! writes it out while the next slice fills another one. Whatever the size of a message, only slices of it are held.
 
-use super::octets::{self, Octets};
+use super::message::{Open, Progress, Told};
 use super::{End, Session};
 use crate::limits::{FETCH_SLICE_BYTES, MAILBOX_MESSAGES_MAX};
 use crate::session::imap::gate::WRITE_PAUSE;
-use crate::store::reader::{ContentReader, RowRange, SummaryRef};
+use crate::store::reader::RowRange;
 use crate::store::row::MessageRow;
 use crate::store::{AccountId, MailboxId, ModSeq, Reader, StoreError};
 use crate::wire::imap::command::Access;
-use crate::wire::imap::date::date_time;
-use crate::wire::imap::fetch::{Item, SectionItem, Sight};
-use crate::wire::imap::flag::{Flags, Keywords};
-use crate::wire::imap::seq_map::SeqMap;
+use crate::wire::imap::fetch::{Item, Sight};
+use crate::wire::imap::flag::Flags;
 use crate::wire::imap::uid_set::UidSet;
-use crate::wire::imap::write::{Recent, put_flags, put_literal_head, put_number};
-use crate::wire::mime::body::{Form, push_body};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,11 +26,7 @@ pub(super) struct Job {
     account: AccountId,
     mailbox: MailboxId,
     access: Access,
-    items: Vec<Item>,
-    map: Arc<SeqMap>,
-    recent: Arc<UidSet>,
-    /// As told to the client; new ones are looked up and told before they are used.
-    pub keywords: Arc<Keywords>,
+    pub told: Told,
     /// Only messages that changed.
     pub filter: Option<Filter>,
     uids: UidSet,
@@ -70,17 +62,6 @@ enum Needs {
     Parts,
 }
 
-/// A message whose answer is being written.
-struct Open {
-    row: MessageRow,
-    content: ContentReader,
-    envelope: Vec<u8>,
-    structure: Vec<u8>,
-    next_item: usize,
-    /// A literal under way: `at..end` of the served message.
-    literal: Option<(u64, u64)>,
-}
-
 /// How a slice ended.
 pub(super) enum Slice {
     /// There is more to come.
@@ -100,10 +81,12 @@ impl Session {
             mailbox: selected.mailbox,
             access: selected.view.access,
             needs: items.iter().map(needs).max().unwrap_or(Needs::Rows),
-            items,
-            map: selected.view.map.clone(),
-            recent: selected.view.recent.clone(),
-            keywords: user.keywords.clone(),
+            told: Told {
+                items,
+                map: selected.view.map.clone(),
+                recent: selected.view.recent.clone(),
+                keywords: user.keywords.clone(),
+            },
             filter: None,
             uids,
             range: 0,
@@ -140,7 +123,7 @@ impl Session {
         if let Slice::Broken = slice {
             return Err(End::Bye("a message is damaged; see the server's log"));
         }
-        self.told_keywords(job.keywords.clone());
+        self.told_keywords(job.told.keywords.clone());
         Ok(job)
     }
 
@@ -204,13 +187,13 @@ impl Job {
         reader: &mut Reader,
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
-        if !self.items.contains(&Item::Flags) {
+        if !self.told.items.contains(&Item::Flags) {
             return Ok(());
         }
         let keywords = reader.keywords(self.account)?;
-        if keywords != *self.keywords {
+        if keywords != *self.told.keywords {
             super::select::put_flag_names(out, &keywords, self.access);
-            self.keywords = Arc::new(keywords);
+            self.told.keywords = Arc::new(keywords);
         }
         Ok(())
     }
@@ -252,7 +235,7 @@ impl Job {
                 &mut |row| {
                     seen += 1;
                     if self.wanted(row) {
-                        self.put_row(row, out);
+                        self.told.put_row(row, out);
                     }
                     let full = out.len() >= FETCH_SLICE_BYTES
                         || (seen % 64 == 0 && Instant::now() >= until);
@@ -288,7 +271,7 @@ impl Job {
             };
             reader.rows_with_summary(range, &mut |row, summary| {
                 seen += 1;
-                self.put_summary(row, &summary, out);
+                self.told.put_summary(row, &summary, out);
                 let full =
                     out.len() >= FETCH_SLICE_BYTES || (seen % 64 == 0 && Instant::now() >= until);
                 if full {
@@ -331,28 +314,27 @@ impl Job {
         until: Instant,
     ) -> Result<Slice, StoreError> {
         loop {
-            if self.open.is_none() && !self.open_next(reader, out)? {
+            let opened = match self.open.take() {
+                Some(open) => Some(open),
+                None => self.open_next(reader)?,
+            };
+            let Some(mut open) = opened else {
                 return Ok(Slice::Last);
-            }
-            let started_here = self
-                .open
-                .as_ref()
-                .is_some_and(|open| open.next_item == 0 && open.literal.is_none());
-            let start = out.len();
-            if started_here {
-                self.put_start(out);
-            }
-            match self.put_open(out) {
-                Ok(true) => self.close_message(),
-                Ok(false) => return Ok(Slice::More),
+            };
+            let (new, start) = (open.is_new(), out.len());
+            match open.put(&self.told, out) {
+                Ok(Progress::Whole) => self.read_whole(&open.row),
+                Ok(Progress::Part) => {
+                    self.open = Some(open);
+                    return Ok(Slice::More);
+                }
                 Err(error) => {
                     log::error!("imap: a message cannot be read: {error}");
-                    if !started_here {
+                    if !new {
                         return Ok(Slice::Broken);
                     }
                     out.truncate(start);
                     self.damaged += 1;
-                    self.open = None;
                 }
             }
             if out.len() >= FETCH_SLICE_BYTES || Instant::now() >= until {
@@ -361,11 +343,11 @@ impl Job {
         }
     }
 
-    /// Opens the next message; false when there is none.
-    fn open_next(&mut self, reader: &mut Reader, _out: &mut Vec<u8>) -> Result<bool, StoreError> {
+    /// Opens the next message; None when there is none.
+    fn open_next(&mut self, reader: &mut Reader) -> Result<Option<Box<Open>>, StoreError> {
         loop {
             let Some(row) = self.next_row(reader)? else {
-                return Ok(false);
+                return Ok(None);
             };
             let content = match reader.content(row.content, row.prefix) {
                 Ok(content) => content,
@@ -381,21 +363,14 @@ impl Job {
             } else {
                 (Vec::new(), Vec::new())
             };
-            self.open = Some(Box::new(Open {
-                row,
-                content,
-                envelope,
-                structure,
-                next_item: 0,
-                literal: None,
-            }));
-            return Ok(true);
+            return Ok(Some(Box::new(Open::new(row, content, envelope, structure))));
         }
     }
 
     fn needs_summary(&self) -> bool {
         self.needs == Needs::Parts
             || self
+                .told
                 .items
                 .iter()
                 .any(|item| needs(item) == Needs::Summaries)
@@ -422,175 +397,11 @@ impl Job {
         Ok(self.rows.pop_front())
     }
 
-    fn put_start(&self, out: &mut Vec<u8>) {
-        if let Some(open) = &self.open {
-            self.put_head(&open.row, out);
-        }
-    }
-
-    fn close_message(&mut self) {
-        let Some(open) = self.open.take() else { return };
+    fn read_whole(&mut self, row: &MessageRow) {
         let leaves_trace =
             |item: &Item| matches!(item, Item::Section(section) if section.sight == Sight::Seen);
-        if !open.row.flags.contains(Flags::SEEN) && self.items.iter().any(leaves_trace) {
-            self.read_unseen.insert(open.row.uid);
+        if !row.flags.contains(Flags::SEEN) && self.told.items.iter().any(leaves_trace) {
+            self.read_unseen.insert(row.uid);
         }
-    }
-
-    /// Goes on with the open message; false when the slice is full before its end.
-    fn put_open(&mut self, out: &mut Vec<u8>) -> Result<bool, StoreError> {
-        let Some(mut open) = self.open.take() else {
-            return Ok(true);
-        };
-        let done = self.put_items(&mut open, out);
-        self.open = Some(open);
-        done
-    }
-
-    fn put_items(&self, open: &mut Open, out: &mut Vec<u8>) -> Result<bool, StoreError> {
-        loop {
-            if let Some((at, end)) = open.literal {
-                let room = FETCH_SLICE_BYTES.saturating_sub(out.len()) as u64;
-                let n = room.min(end - at);
-                put_octets(&open.content, at, n, out)?;
-                open.literal = Some((at + n, end)).filter(|(at, end)| at < end);
-                if open.literal.is_some() {
-                    return Ok(false);
-                }
-            }
-            let Some(item) = self.items.get(open.next_item) else {
-                out.extend_from_slice(b")\r\n");
-                return Ok(true);
-            };
-            if open.next_item > 0 {
-                out.push(b' ');
-            }
-            open.next_item += 1;
-            match item {
-                Item::Section(section) => put_section(section, open, out)?,
-                Item::Envelope => put_envelope(&open.envelope, out),
-                Item::Body => put_structure(&open.structure, Form::Body, out),
-                Item::BodyStructure => put_structure(&open.structure, Form::BodyStructure, out),
-                item => self.put_item(item, &open.row, out),
-            }
-        }
-    }
-
-    /// `* 7 FETCH (`
-    fn put_head(&self, row: &MessageRow, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"* ");
-        put_number(out, u64::from(self.map.seq(row.uid).unwrap_or(0)));
-        out.extend_from_slice(b" FETCH (");
-    }
-
-    fn put_row(&self, row: &MessageRow, out: &mut Vec<u8>) {
-        self.put_head(row, out);
-        for (at, item) in self.items.iter().enumerate() {
-            if at > 0 {
-                out.push(b' ');
-            }
-            self.put_item(item, row, out);
-        }
-        out.extend_from_slice(b")\r\n");
-    }
-
-    fn put_summary(&self, row: &MessageRow, summary: &SummaryRef<'_>, out: &mut Vec<u8>) {
-        self.put_head(row, out);
-        for (at, item) in self.items.iter().enumerate() {
-            if at > 0 {
-                out.push(b' ');
-            }
-            match item {
-                Item::Envelope => put_envelope(summary.envelope, out),
-                Item::Body => put_structure(summary.structure, Form::Body, out),
-                Item::BodyStructure => put_structure(summary.structure, Form::BodyStructure, out),
-                item => self.put_item(item, row, out),
-            }
-        }
-        out.extend_from_slice(b")\r\n");
-    }
-
-    fn put_item(&self, item: &Item, row: &MessageRow, out: &mut Vec<u8>) {
-        match item {
-            Item::Uid => {
-                out.extend_from_slice(b"UID ");
-                put_number(out, u64::from(row.uid));
-            }
-            Item::Flags => {
-                let recent = if self.recent.contains(row.uid) {
-                    Recent::Yes
-                } else {
-                    Recent::No
-                };
-                put_flags(out, row.flags, &self.keywords, recent);
-            }
-            Item::InternalDate => {
-                out.extend_from_slice(b"INTERNALDATE ");
-                out.extend_from_slice(date_time(row.internal_secs).as_bytes());
-            }
-            Item::Size => {
-                out.extend_from_slice(b"RFC822.SIZE ");
-                put_number(out, row.served_bytes);
-            }
-            // Written by whoever has the summary or the content.
-            Item::Envelope | Item::Body | Item::BodyStructure | Item::Section(_) => {}
-        }
-    }
-}
-
-fn put_envelope(envelope: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"ENVELOPE ");
-    out.extend_from_slice(envelope);
-}
-
-fn put_structure(structure: &[u8], form: Form, out: &mut Vec<u8>) {
-    out.extend_from_slice(match form {
-        Form::Body => b"BODY ",
-        Form::BodyStructure => b"BODYSTRUCTURE ",
-    });
-    push_body(out, structure, form);
-}
-
-fn put_section(item: &SectionItem, open: &mut Open, out: &mut Vec<u8>) -> Result<(), StoreError> {
-    use std::io::Write;
-    let found = octets::find(item, &open.content, &open.structure)?;
-    // Writing into a Vec cannot fail.
-    let _ = write!(out, "{item} ");
-    match found {
-        Octets::Missing => out.extend_from_slice(b"NIL"),
-        Octets::Held(held) if held.is_empty() => out.extend_from_slice(b"\"\""),
-        Octets::Held(held) => {
-            put_literal_head(out, held.len() as u64);
-            out.extend_from_slice(&held);
-        }
-        Octets::Range(start, end) if start == end => out.extend_from_slice(b"\"\""),
-        Octets::Range(start, end) => {
-            put_literal_head(out, end - start);
-            // What fits into a slice is read at once, so that damage is found before the message is half sent.
-            if end - start <= FETCH_SLICE_BYTES as u64 {
-                put_octets(&open.content, start, end - start, out)?;
-            } else {
-                open.literal = Some((start, end));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Appends `bytes` octets of the served message.
-fn put_octets(
-    content: &ContentReader,
-    at: u64,
-    bytes: u64,
-    out: &mut Vec<u8>,
-) -> Result<(), StoreError> {
-    let before = out.len();
-    out.resize(
-        before.saturating_add(usize::try_from(bytes).unwrap_or(0)),
-        0,
-    );
-    match out.get_mut(before..) {
-        Some(room) => octets::read_exactly(content, at, room),
-        None => Ok(()),
     }
 }

@@ -15,6 +15,7 @@ mod job;
 mod list;
 mod mailboxes;
 mod maps;
+mod message;
 mod octets;
 mod reply;
 mod search;

@@ -76,10 +76,11 @@ impl Session {
         if self.news_waiting(expunges) {
             self.tell_news(expunges, naming, own).await?;
         }
-        if echo == StoreEcho::Told && !unchanged.is_empty() {
-            if let Some(job) = self.job(items, unchanged) {
-                self.run_job(job).await?;
-            }
+        if echo == StoreEcho::Told
+            && !unchanged.is_empty()
+            && let Some(job) = self.job(items, unchanged)
+        {
+            self.run_job(job).await?;
         }
         Ok(())
     }

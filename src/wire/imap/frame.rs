@@ -365,8 +365,7 @@ mod tests {
 
     #[test]
     fn lines_end_at_their_bound() {
-        let line =
-            |n: usize| [&b"a ".repeat(1)[..], &b"x".repeat(n - 2), b"\r\nb NOOP\r\n"].concat();
+        let line = |n: usize| [&b"a "[..], &b"x".repeat(n - 2), b"\r\nb NOOP\r\n"].concat();
         assert_eq!(run(&line(IMAP_COMMAND_BYTES_MAX), &[]).len(), 2);
         assert!(run(&line(IMAP_COMMAND_BYTES_MAX), &[])[0].starts_with("C a x"));
         assert_eq!(

@@ -1,0 +1,223 @@
+//! What a FETCH says of one message: the words around the data, and the data.
+
+use super::octets::{self, Octets};
+use crate::limits::FETCH_SLICE_BYTES;
+use crate::store::StoreError;
+use crate::store::reader::{ContentReader, SummaryRef};
+use crate::store::row::MessageRow;
+use crate::wire::imap::date::date_time;
+use crate::wire::imap::fetch::{Item, SectionItem};
+use crate::wire::imap::flag::Keywords;
+use crate::wire::imap::seq_map::SeqMap;
+use crate::wire::imap::uid_set::UidSet;
+use crate::wire::imap::write::{Recent, put_flags, put_literal_head, put_number};
+use crate::wire::mime::body::{Form, push_body};
+use std::sync::Arc;
+
+/// What is told of every message of a job.
+pub(super) struct Told {
+    pub items: Vec<Item>,
+    pub map: Arc<SeqMap>,
+    pub recent: Arc<UidSet>,
+    /// As told to the client; new ones are looked up and told before they are used.
+    pub keywords: Arc<Keywords>,
+}
+
+/// A message whose answer is being written.
+pub(super) struct Open {
+    pub row: MessageRow,
+    pub content: ContentReader,
+    pub envelope: Vec<u8>,
+    pub structure: Vec<u8>,
+    next_item: usize,
+    /// A literal under way: `at..end` of the served message.
+    literal: Option<(u64, u64)>,
+}
+
+/// How far the answer about a message got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// To its end.
+    Whole,
+    /// The slice is full.
+    Part,
+}
+
+impl Open {
+    /// Before its first item.
+    pub fn new(
+        row: MessageRow,
+        content: ContentReader,
+        envelope: Vec<u8>,
+        structure: Vec<u8>,
+    ) -> Open {
+        Open {
+            row,
+            content,
+            envelope,
+            structure,
+            next_item: 0,
+            literal: None,
+        }
+    }
+
+    /// Whether nothing of it has been written.
+    pub fn is_new(&self) -> bool {
+        self.next_item == 0 && self.literal.is_none()
+    }
+
+    /// Goes on writing. What is appended stays near `FETCH_SLICE_BYTES`, whatever the items are.
+    pub fn put(&mut self, told: &Told, out: &mut Vec<u8>) -> Result<Progress, StoreError> {
+        if self.is_new() {
+            told.put_head(&self.row, out);
+        }
+        loop {
+            if let Some((at, end)) = self.literal {
+                let room = FETCH_SLICE_BYTES.saturating_sub(out.len()) as u64;
+                let n = room.min(end - at);
+                put_octets(&self.content, at, n, out)?;
+                self.literal = Some((at + n, end)).filter(|(at, end)| at < end);
+            }
+            if self.literal.is_some() || (self.next_item > 0 && out.len() >= FETCH_SLICE_BYTES) {
+                return Ok(Progress::Part);
+            }
+            let Some(item) = told.items.get(self.next_item) else {
+                out.extend_from_slice(b")\r\n");
+                return Ok(Progress::Whole);
+            };
+            if self.next_item > 0 {
+                out.push(b' ');
+            }
+            self.next_item += 1;
+            match item {
+                Item::Section(section) => self.put_section(section, out)?,
+                Item::Envelope => put_envelope(&self.envelope, out),
+                Item::Body => put_structure(&self.structure, Form::Body, out),
+                Item::BodyStructure => put_structure(&self.structure, Form::BodyStructure, out),
+                item => told.put_item(item, &self.row, out),
+            }
+        }
+    }
+
+    fn put_section(&mut self, item: &SectionItem, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        use std::io::Write;
+        let found = octets::find(item, &self.content, &self.structure)?;
+        // Writing into a Vec cannot fail.
+        let _ = write!(out, "{item} ");
+        match found {
+            Octets::Missing => out.extend_from_slice(b"NIL"),
+            Octets::Held(held) if held.is_empty() => out.extend_from_slice(b"\"\""),
+            Octets::Held(held) => {
+                put_literal_head(out, held.len() as u64);
+                out.extend_from_slice(&held);
+            }
+            Octets::Range(start, end) if start == end => out.extend_from_slice(b"\"\""),
+            Octets::Range(start, end) => {
+                put_literal_head(out, end - start);
+                // What fits is read at once, so that damage is found before the message is half sent.
+                if end - start + out.len() as u64 <= 2 * FETCH_SLICE_BYTES as u64 {
+                    put_octets(&self.content, start, end - start, out)?;
+                } else {
+                    self.literal = Some((start, end));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Told {
+    /// `* 7 FETCH (`
+    pub fn put_head(&self, row: &MessageRow, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"* ");
+        put_number(out, u64::from(self.map.seq(row.uid).unwrap_or(0)));
+        out.extend_from_slice(b" FETCH (");
+    }
+
+    /// A message of which only the row is told.
+    pub fn put_row(&self, row: &MessageRow, out: &mut Vec<u8>) {
+        self.put_head(row, out);
+        for (at, item) in self.items.iter().enumerate() {
+            if at > 0 {
+                out.push(b' ');
+            }
+            self.put_item(item, row, out);
+        }
+        out.extend_from_slice(b")\r\n");
+    }
+
+    /// A message of which the summary is told.
+    pub fn put_summary(&self, row: &MessageRow, summary: &SummaryRef<'_>, out: &mut Vec<u8>) {
+        self.put_head(row, out);
+        for (at, item) in self.items.iter().enumerate() {
+            if at > 0 {
+                out.push(b' ');
+            }
+            match item {
+                Item::Envelope => put_envelope(summary.envelope, out),
+                Item::Body => put_structure(summary.structure, Form::Body, out),
+                Item::BodyStructure => put_structure(summary.structure, Form::BodyStructure, out),
+                item => self.put_item(item, row, out),
+            }
+        }
+        out.extend_from_slice(b")\r\n");
+    }
+
+    fn put_item(&self, item: &Item, row: &MessageRow, out: &mut Vec<u8>) {
+        match item {
+            Item::Uid => {
+                out.extend_from_slice(b"UID ");
+                put_number(out, u64::from(row.uid));
+            }
+            Item::Flags => {
+                let recent = if self.recent.contains(row.uid) {
+                    Recent::Yes
+                } else {
+                    Recent::No
+                };
+                put_flags(out, row.flags, &self.keywords, recent);
+            }
+            Item::InternalDate => {
+                out.extend_from_slice(b"INTERNALDATE ");
+                out.extend_from_slice(date_time(row.internal_secs).as_bytes());
+            }
+            Item::Size => {
+                out.extend_from_slice(b"RFC822.SIZE ");
+                put_number(out, row.served_bytes);
+            }
+            // Written by whoever has the summary or the content.
+            Item::Envelope | Item::Body | Item::BodyStructure | Item::Section(_) => {}
+        }
+    }
+}
+
+fn put_envelope(envelope: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"ENVELOPE ");
+    out.extend_from_slice(envelope);
+}
+
+fn put_structure(structure: &[u8], form: Form, out: &mut Vec<u8>) {
+    out.extend_from_slice(match form {
+        Form::Body => b"BODY ",
+        Form::BodyStructure => b"BODYSTRUCTURE ",
+    });
+    push_body(out, structure, form);
+}
+
+/// Appends `bytes` octets of the served message.
+fn put_octets(
+    content: &ContentReader,
+    at: u64,
+    bytes: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), StoreError> {
+    let before = out.len();
+    out.resize(
+        before.saturating_add(usize::try_from(bytes).unwrap_or(0)),
+        0,
+    );
+    match out.get_mut(before..) {
+        Some(room) => octets::read_exactly(content, at, room),
+        None => Ok(()),
+    }
+}

@@ -301,3 +301,17 @@ pub const DRAIN_MILLIS: u64 = 10_000;
 pub const CERTIFICATE_LOOK_SECS: u64 = 60;
 /// Further ports that `try` looks at when one is taken.
 pub const PORT_TRIES: u16 = 50;
+/// Octets of log after which an idle writer checkpoints by itself.
+pub const CHECKPOINT_IDLE_BYTES: u64 = 8 * 1024 * 1024;
+/// How long expunged mail can come back, seconds of the box's own uptime. Only want of space shortens it.
+pub const RETENTION_SECS: u64 = 7 * 24 * 3600;
+/// Expunged messages whose retention ends in one piece of upkeep.
+pub const EXPIRE_ROWS_MAX: usize = 1_000;
+/// Octets of live contents that one piece of reclaiming copies.
+pub const RECLAIM_PIECE_BYTES: u64 = 1024 * 1024;
+/// Segments of one round of reclaiming.
+pub const RECLAIM_SEGMENTS_MAX: usize = 16;
+/// A segment is reclaimed by an idle writer when at least this share of it is garbage, percent.
+pub const RECLAIM_GARBAGE_PERCENT_MIN: u64 = 50;
+/// The same when room is wanted.
+pub const RECLAIM_URGENT_PERCENT_MIN: u64 = 10;

@@ -15,6 +15,7 @@ mod open;
 pub mod reader;
 mod rebuild;
 pub mod record;
+mod restore;
 pub mod row;
 pub mod shared;
 pub mod spill;
@@ -24,7 +25,7 @@ pub mod writer;
 
 pub use change::{Change, Done, Refused};
 pub use ids::{AccountId, EmailId, Lsn, MailboxId, ModSeq, QueueId, ThreadId};
-pub use open::open;
+pub use open::{open, rebuild};
 pub use reader::Reader;
 pub use shared::{Health, OpenReport, Shared};
 pub use writer::Writer;

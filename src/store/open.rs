@@ -1,15 +1,15 @@
 //! Opening a store: the lock, the format, the log's end, the index brought up to it, orphans removed.
 
-use super::index::apply::Applied;
+use super::ids::MailboxId;
 use super::index::{Index, Opened};
 use super::lock::DirLock;
 use super::log::{Opening, Replayed};
-use super::record::Record;
+use super::rebuild::from_log;
+use super::restore::{Facts, Restore};
 use super::shared::{OpenReport, Parts, Shared, index_path};
 use super::spill::Spills;
 use super::state::StateWriter;
-use super::summarize::summarize;
-use super::{Options, StoreError, Writer, rebuild};
+use super::{Options, StoreError, Writer};
 use crate::limits::INDEX_CHANGES_MAX;
 use std::collections::HashSet;
 use std::os::unix::fs::DirBuilderExt;
@@ -33,7 +33,7 @@ pub fn open(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
     let state = StateWriter::open(&options.dir)?;
     let mut report = OpenReport::default();
     let mut opening = Opening::new(options.disk.clone(), options.random)?;
-    let mut index = bring_up(&options.dir, &mut opening, &mut report)?;
+    let (mut index, renewed) = bring_up(&options, &mut opening, &mut report)?;
     let spills = Spills::new(options.disk.clone(), options.random, options.reserve_bytes)?;
     sweep(&spills, &index, &mut report)?;
     index.publish().map_err(StoreError::index)?;
@@ -49,7 +49,35 @@ pub fn open(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
         lock: Some(lock),
     };
     let shared = Arc::new(Shared::new(&options, parts));
-    Ok((Writer::new(index, log, state, shared.clone()), shared))
+    let mut writer = Writer::new(index, log, state, shared.clone());
+    // Nobody has seen the new UIDVALIDITYs yet: the log must know them first.
+    writer.snapshot_mailboxes(&renewed)?;
+    writer.publish()?;
+    Ok((writer, shared))
+}
+
+/// Makes the index anew from the log, whatever its state: `store rebuild`.
+pub fn rebuild(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
+    {
+        let _lock = DirLock::take(&options.dir)?;
+        let path = index_path(&options.dir);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError(format!("cannot remove {}: {e}", path.display())));
+            }
+            _ => {}
+        }
+    }
+    open(options)
+}
+
+/// Why an index does not belong to this log, if it does not.
+fn misfit(index: &Index, opening: &Opening) -> Option<&'static str> {
+    let at = index.newest_location().ok()??;
+    if opening.segments().lease(at).is_none() {
+        return Some("index.sqlite is of another log, or of another time of it");
+    }
+    None
 }
 
 /// Mail is nobody else's business: the directory is made 0700; one that exists stays as its owner has it.
@@ -80,78 +108,74 @@ fn sweep(spills: &Arc<Spills>, index: &Index, report: &mut OpenReport) -> Result
     Ok(())
 }
 
-/// The index as of the end of the log: by replay, or made anew when it cannot be used.
+/// The index as of the end of the log: by replay, or made anew when it cannot be used. Also the mailboxes that got a
+/// new UIDVALIDITY.
 fn bring_up(
-    dir: &Path,
+    options: &Options,
     opening: &mut Opening,
     report: &mut OpenReport,
-) -> Result<Index, StoreError> {
-    match Index::open(&index_path(dir)) {
-        Opened::Ready(mut index) => {
-            replay(&mut index, opening, report)?;
-            Ok(*index)
-        }
-        Opened::Unusable(why) => {
-            let (index, rebuilt) = rebuild::from_log(&index_path(dir), opening)?;
-            // A new store has nothing to say.
-            if index.meta.lsn > 0 {
-                report
-                    .lines
-                    .push(format!("{why}: it was made anew from the log"));
-                report.lines.extend(rebuilt.lines);
-                report.replayed = rebuilt.records;
+) -> Result<(Index, Vec<MailboxId>), StoreError> {
+    let now_secs = options.now_millis.div_euclid(1000);
+    let path = index_path(&options.dir);
+    let why = match Index::open(&path) {
+        Opened::Ready(mut index) => match misfit(&index, opening) {
+            None => {
+                let renewed = replay(&mut index, opening, report, now_secs)?;
+                return Ok((*index, renewed));
             }
-            Ok(index)
-        }
+            Some(why) => why.into(),
+        },
+        Opened::Unusable(why) => why,
+    };
+    let (index, rebuilt) = from_log(&path, opening, now_secs)?;
+    // A new store has nothing to say.
+    if rebuilt.records > 0 {
+        report
+            .lines
+            .push(format!("{why}: it was made anew from the log"));
+        report.lines.extend(rebuilt.lines);
+        report.replayed = rebuilt.records;
     }
+    Ok((index, rebuilt.renewed))
 }
 
-/// Applies what the index has not seen.
+/// Applies what the index has not seen. Returns mailboxes that got a new UIDVALIDITY by damage.
 fn replay(
     index: &mut Index,
     opening: &mut Opening,
     report: &mut OpenReport,
-) -> Result<(), StoreError> {
+    now_secs: i64,
+) -> Result<Vec<MailboxId>, StoreError> {
     let segments = opening.segments().clone();
+    let after = index.meta.lsn;
     let mut pending = 0;
-    opening.replay(index.meta.lsn, &mut |met| {
+    index.begin_batch().map_err(StoreError::index)?;
+    let mut restore = Restore::new(index, Facts::default(), segments, now_secs);
+    opening.replay(after, &mut |met| {
         match met {
-            Replayed::Damage(damage) => report.lines.push(format!(
-                "damage in segment {} at octet {}: {}",
-                damage.segment, damage.offset, damage.what
-            )),
+            Replayed::Damage(damage) => {
+                report.lines.push(damage.to_string());
+                restore.damage(&damage);
+            }
             Replayed::Record { lsn, at, record } => {
-                if pending == 0 {
-                    index.begin_batch().map_err(StoreError::index)?;
-                }
-                let summary = match &record {
-                    Record::Message(message) => Some(summarize(&segments, at, &message.content)),
-                    _ => None,
-                };
-                let summary = summary.as_ref();
-                let applied = Applied {
-                    lsn,
-                    record: &record,
-                    summary,
-                    at: Some(at),
-                };
-                index.apply(applied).map_err(StoreError::index)?;
+                restore.record(lsn, at, record)?;
                 report.replayed += 1;
                 pending += 1;
                 if pending >= INDEX_CHANGES_MAX {
+                    let index = restore.index();
                     index.keep_batch(pending).map_err(StoreError::index)?;
                     index.publish().map_err(StoreError::index)?;
+                    index.begin_batch().map_err(StoreError::index)?;
                     pending = 0;
                 }
             }
         }
         Ok(())
     })?;
-    if pending > 0 {
-        index.keep_batch(pending).map_err(StoreError::index)?;
-        index.publish().map_err(StoreError::index)?;
-    }
-    Ok(())
+    let renewed = restore.finish()?;
+    index.keep_batch(pending).map_err(StoreError::index)?;
+    index.publish().map_err(StoreError::index)?;
+    Ok(renewed)
 }
 
 /// `format` says which version wrote the directory.

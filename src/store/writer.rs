@@ -8,6 +8,7 @@ mod flags;
 mod mail;
 mod mailboxes;
 mod plan;
+mod reclaim;
 mod upkeep;
 
 use super::StoreError;
@@ -17,7 +18,7 @@ use super::index::{Index, content_id};
 use super::log::{AppendError, Entry, EntryContent, Log};
 use super::shared::{Health, Shared};
 use super::state::StateWriter;
-use crate::limits::{BATCH_BYTES_MAX, CHECKPOINT_LOG_BYTES, INDEX_CHANGES_MAX};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, CHECKPOINT_LOG_BYTES, INDEX_CHANGES_MAX};
 use plan::{Body, Item, Planner, Stop};
 use std::sync::Arc;
 
@@ -31,6 +32,10 @@ pub struct Writer {
     /// Octets of log written since the last checkpoint: what a crash would have to replay.
     unsynced_bytes: u64,
 }
+
+/// Records that one change makes at most: its own, new keywords, an INBOX for each recipient.
+const RECORDS_PER_CHANGE: usize =
+    1 + crate::limits::KEYWORDS_MAX + 2 * crate::limits::RECIPIENTS_MAX;
 
 /// What a batch may be made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,7 +89,7 @@ impl Writer {
             answers.extend(changes.map(|_| Err(Refused::Disk(why.clone()))));
             return;
         }
-        let room = self.room();
+        let room = self.room(now_millis);
         if let Err(e) = self.index.begin_batch() {
             let refused = self.index_failed(&e);
             answers.extend(changes.map(|_| Err(refused.clone())));
@@ -95,7 +100,9 @@ impl Writer {
         let mut bytes = 0;
         while let Some(change) = changes.peek() {
             let more = change_bytes(change);
-            if !items.is_empty() && bytes + more > BATCH_BYTES_MAX {
+            let full = bytes + more > BATCH_BYTES_MAX
+                || items.len() + RECORDS_PER_CHANGE > BATCH_RECORDS_MAX;
+            if !items.is_empty() && full {
                 break;
             }
             bytes += more;
@@ -119,13 +126,18 @@ impl Writer {
         }
     }
 
-    fn room(&mut self) -> Room {
-        match self.shared.room_bytes() {
-            Ok(bytes) if bytes > 0 => Room::Enough,
-            Ok(_) => Room::Reserve,
-            // A disk that cannot say how full it is will say more at the write.
-            Err(_) => Room::Enough,
+    /// Whether new mail is taken; when not, what is kept for undeleting yields first.
+    fn room(&mut self, now_millis: i64) -> Room {
+        // A disk that cannot say how full it is will say more at the write.
+        let is_full = |shared: &Shared| shared.room_bytes().is_ok_and(|bytes| bytes == 0);
+        if is_full(&self.shared) {
+            // What it cannot do now it tries again in a while; the refusal below is the answer until then.
+            let _ = self.squeeze(now_millis);
+            if is_full(&self.shared) {
+                return Room::Reserve;
+            }
         }
+        Room::Enough
     }
 
     /// One change: its records, applied.
@@ -253,6 +265,7 @@ impl Writer {
         if done {
             self.unsynced_bytes = 0;
             self.upkeep.synced_lsn = lsn;
+            self.remove_dead_files();
         }
         Ok(done)
     }
@@ -265,7 +278,6 @@ impl Writer {
     /// Publishes, checkpoints and marks the log as cleanly closed.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.checkpoint()?;
-        self.remove_dead_files();
         self.log.close()
     }
 

@@ -97,29 +97,26 @@ impl Index {
             uid: local.uid,
         });
         self.insert_content(content, &message.content, home, applied)?;
+        self.place_copies(content, message)?;
+        if let Some(remote) = &message.remote {
+            self.insert_queue(content, &message.content, remote)?;
+        }
+        self.meta.next_thread = self.meta.next_thread.max(message.content.thread.0 + 1);
+        Ok(())
+    }
+
+    /// The message rows of an arriving content; the first is its home already.
+    fn place_copies(&mut self, content: i64, message: &MessageRecord) -> Result<()> {
         for (n, local) in message.locals.iter().enumerate() {
             let place = Place {
                 mailbox: local.mailbox,
                 uid: local.uid,
             };
-            let body = MessageBody {
-                flags: local.flags,
-                modseq: local.modseq,
-                internal_secs: local.internal_secs,
-                save_secs: local.save_secs,
-                served_bytes: served_bytes(&message.content, local.prefix),
-                content,
-                prefix: local.prefix,
-            };
-            self.insert_message(place, body)?;
+            self.insert_message(place, local_body(&message.content, content, local))?;
             if n > 0 {
                 self.refer(content, place)?;
             }
         }
-        if let Some(remote) = &message.remote {
-            self.insert_queue(content, &message.content, remote)?;
-        }
-        self.meta.next_thread = self.meta.next_thread.max(message.content.thread.0 + 1);
         Ok(())
     }
 
@@ -241,8 +238,23 @@ impl Index {
         Ok(())
     }
 
-    /// Served size of a content behind a prefix: from the source's row, or else from the record of the content.
-    fn served_bytes_of(&mut self, from: Place, content: i64, prefix: u16) -> Result<Option<u64>> {
+    /// Served size of a content behind a prefix: from the source's row, or, while the index is made anew, from what
+    /// the first pass found. None: the content is lost.
+    pub(in crate::store) fn served_bytes_of(
+        &mut self,
+        from: Place,
+        content: i64,
+        prefix: u16,
+    ) -> Result<Option<u64>> {
+        if self.sizes_known {
+            return self
+                .db
+                .prepare_cached(
+                    "SELECT bytes FROM rebuild_size WHERE content = ?1 AND prefix = ?2",
+                )?
+                .query_row(params![content, prefix], |row| row.get(0))
+                .optional();
+        }
         let source = self.message(from)?;
         if let Some(source) = source.filter(|row| row.content == content && row.prefix == prefix) {
             return Ok(Some(source.served_bytes));
@@ -251,7 +263,9 @@ impl Index {
             .prepare_cached(
                 "SELECT served_bytes FROM expunged WHERE mailbox = ?1 AND uid = ?2 AND content = ?3 AND prefix = ?4",
             )?
-            .query_row(params![from.mailbox.0, from.uid, content, prefix], |row| row.get(0))
+            .query_row(params![from.mailbox.0, from.uid, content, prefix], |row| {
+                row.get(0)
+            })
             .optional()
     }
 
@@ -574,7 +588,7 @@ impl Index {
         self.mailboxes.remove(&self.db, mailbox)
     }
 
-    fn insert_queue(
+    pub(in crate::store) fn insert_queue(
         &mut self,
         content: i64,
         meta: &ContentMeta,
@@ -670,7 +684,7 @@ impl Index {
     }
 
     /// An expunged row of the account that still keeps the content.
-    fn kept_place(
+    pub(in crate::store) fn kept_place(
         &mut self,
         account: AccountId,
         content: i64,
@@ -702,7 +716,25 @@ enum Kept {
     No,
 }
 
-fn placed(row: &PlacedRow, content: i64, served_bytes: u64) -> MessageBody {
+/// The row of one local copy.
+pub(in crate::store) fn local_body(
+    meta: &ContentMeta,
+    content: i64,
+    local: &LocalCopy,
+) -> MessageBody {
+    MessageBody {
+        flags: local.flags,
+        modseq: local.modseq,
+        internal_secs: local.internal_secs,
+        save_secs: local.save_secs,
+        served_bytes: served_bytes(meta, local.prefix),
+        content,
+        prefix: local.prefix,
+    }
+}
+
+/// The row of a copy that stands complete in its record.
+pub(in crate::store) fn placed(row: &PlacedRow, content: i64, served_bytes: u64) -> MessageBody {
     MessageBody {
         flags: row.flags,
         modseq: row.modseq,

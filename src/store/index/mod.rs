@@ -7,8 +7,10 @@
 pub mod apply;
 pub mod mailbox;
 pub mod query;
+pub mod reclaim;
 pub mod refer;
 pub mod schema;
+pub mod snapshot;
 
 use super::ids::*;
 use super::record::ContentMeta;
@@ -43,6 +45,8 @@ pub struct Index {
     pub meta: Meta,
     /// Message files that nobody names any more; they may go once the index is synced.
     pub dead_files: Vec<EmailId>,
+    /// Only while the index is made anew: `rebuild_size` holds the served sizes of all contents.
+    pub(in crate::store) sizes_known: bool,
     batch: u64,
     before: Option<(Meta, usize)>,
     open: bool,
@@ -81,16 +85,13 @@ impl Index {
         }
         let db = connect(path)?;
         db.execute_batch(schema::TABLES)?;
+        db.execute_batch(schema::REBUILD_TABLES)?;
         let meta = Meta {
             next_mailbox: 1,
             next_queue: 1,
             next_thread: 1,
             ..Meta::default()
         };
-        db.execute(
-            "INSERT INTO meta VALUES (1, ?1, x'', 0, 1, 1, 1, 0, 0)",
-            [schema::SCHEMA_VERSION],
-        )?;
         Ok(Index::of(db, meta))
     }
 
@@ -100,6 +101,7 @@ impl Index {
             mailboxes: Mailboxes::default(),
             meta,
             dead_files: Vec::new(),
+            sizes_known: false,
             batch: 0,
             before: None,
             open: false,
@@ -144,6 +146,11 @@ impl Index {
         self.batch
     }
 
+    /// Where the newest content is.
+    pub fn newest_location(&self) -> Result<Option<super::log::Location>> {
+        query::newest_location(&self.db)
+    }
+
     /// Contents that are message files.
     pub fn message_files(&self) -> Result<Vec<EmailId>> {
         query::message_files(&self.db)
@@ -169,14 +176,25 @@ impl Index {
         if !self.open {
             return Ok(());
         }
+        self.write_meta()?;
+        self.publish_unfinished()
+    }
+
+    /// Commits a part of a rebuild: without its row of `meta` the file counts for nothing yet.
+    pub fn publish_unfinished(&mut self) -> Result<()> {
         self.mailboxes.write_dirty(&self.db)?;
+        self.db.prepare_cached("COMMIT")?.execute([])?;
+        self.open = false;
+        self.unpublished = 0;
+        Ok(())
+    }
+
+    fn write_meta(&mut self) -> Result<()> {
         let meta = self.meta;
         self.db
-            .prepare_cached(
-                "UPDATE meta SET lsn = ?1, next_mailbox = ?2, next_queue = ?3, next_thread = ?4, uid_validity = ?5,
-                 uptime_secs = ?6",
-            )?
+            .prepare_cached("INSERT OR REPLACE INTO meta VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
+                schema::SCHEMA_VERSION,
                 meta.lsn,
                 meta.next_mailbox,
                 meta.next_queue,
@@ -184,10 +202,41 @@ impl Index {
                 meta.uid_validity,
                 meta.uptime_secs
             ])?;
-        self.db.prepare_cached("COMMIT")?.execute([])?;
-        self.open = false;
-        self.unpublished = 0;
         Ok(())
+    }
+
+    /// Whether a content has its row.
+    pub fn has_content(&self, content: i64) -> Result<bool> {
+        self.db
+            .prepare_cached("SELECT EXISTS(SELECT 1 FROM content WHERE id = ?1)")?
+            .query_row([content], |row| row.get(0))
+    }
+
+    /// Made anew: the served size of a content behind one of its prefixes.
+    pub fn note_size(&self, content: i64, prefix: u16, bytes: u64) -> Result<()> {
+        self.db
+            .prepare_cached(
+                "INSERT OR IGNORE INTO rebuild_size(content, prefix, bytes) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![content, prefix, bytes])?;
+        Ok(())
+    }
+
+    /// Made anew, all records applied: contents that nobody refers to go, and the file counts from here on.
+    pub fn finish_rebuild(&mut self) -> Result<()> {
+        self.begin_batch()?;
+        self.db.execute_batch("DROP TABLE rebuild_size")?;
+        self.sizes_known = false;
+        let homeless: Vec<i64> = self
+            .db
+            .prepare("SELECT id FROM content WHERE home_uid IS NULL")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_>>()?;
+        for content in homeless {
+            self.collect(content)?;
+        }
+        self.keep_batch(1)?;
+        self.publish()
     }
 
     /// Throws away the open transaction and all that memory knows; the tables are as of the last publish.

@@ -3,6 +3,7 @@
 
 use super::mailbox::{COLUMNS, read_row};
 use crate::store::ids::*;
+use crate::store::log::Location;
 use crate::store::row::*;
 use crate::wire::address::Address;
 use crate::wire::imap::flag::{Flags, Keywords};
@@ -319,6 +320,22 @@ pub fn recipients(db: &Connection, queue: QueueId) -> Result<Vec<(u16, QueueReci
         }
     }
     Ok(found)
+}
+
+/// Where the newest content is.
+pub fn newest_location(db: &Connection) -> Result<Option<Location>> {
+    db.query_row(
+        "SELECT segment, generation, at FROM content WHERE segment >= 0 ORDER BY id DESC LIMIT 1",
+        [],
+        |row| {
+            Ok(Location {
+                segment: row.get(0)?,
+                generation: row.get(1)?,
+                offset: row.get(2)?,
+            })
+        },
+    )
+    .optional()
 }
 
 /// Contents that are message files.

@@ -16,12 +16,20 @@ pub struct Place {
 
 impl Index {
     /// Notes one more reference.
-    pub(super) fn refer(&mut self, content: i64, place: Place) -> Result<()> {
-        self.db
+    pub(in crate::store) fn refer(&mut self, content: i64, place: Place) -> Result<()> {
+        let home = self
+            .db
             .prepare_cached(
-                "INSERT OR IGNORE INTO extra(content, mailbox, uid) VALUES (?1, ?2, ?3)",
+                "UPDATE content SET home_mailbox = ?2, home_uid = ?3 WHERE id = ?1 AND home_uid IS NULL",
             )?
             .execute(params![content, place.mailbox.0, place.uid])?;
+        if home == 0 {
+            self.db
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO extra(content, mailbox, uid) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![content, place.mailbox.0, place.uid])?;
+        }
         Ok(())
     }
 
@@ -79,7 +87,10 @@ impl Index {
     }
 
     /// Removes the content if nothing refers to it; makes an extra reference its home otherwise.
-    pub(super) fn collect(&mut self, content: i64) -> Result<()> {
+    pub(in crate::store) fn collect(&mut self, content: i64) -> Result<()> {
+        if self.sizes_known {
+            return Ok(()); // made anew: references may still come, the end of it collects
+        }
         let row: Option<(Option<u32>, bool, EmailId)> = self
             .db
             .prepare_cached("SELECT home_uid, file, email FROM content WHERE id = ?1")?

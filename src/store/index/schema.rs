@@ -17,7 +17,7 @@ pub const PRAGMAS: &str = "
 
 /// The tables.
 ///
-/// * `meta`: one row. `lsn`: every record up to it is applied. `log`: which log this was made of.
+/// * `meta`: one row. `lsn`: every record up to it is applied. Written last when the index is made anew.
 /// * `mailbox`: `gone` ones are deleted but hold messages that can still be undeleted. The counts are kept by the one
 ///   function that applies records and verified by `store check`.
 /// * `content`: `id` is the LSN of the record that brought it, so it grows with time and needs no second index.
@@ -27,7 +27,7 @@ pub const PRAGMAS: &str = "
 /// * `expunged`: the history for QRESYNC and what `mail undelete` brings back; `at_uptime` is the box's own uptime.
 pub const TABLES: &str = "
     CREATE TABLE meta(
-        one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, log BLOB NOT NULL, lsn INTEGER NOT NULL,
+        one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, lsn INTEGER NOT NULL,
         next_mailbox INTEGER NOT NULL, next_queue INTEGER NOT NULL, next_thread INTEGER NOT NULL,
         uid_validity INTEGER NOT NULL, uptime_secs INTEGER NOT NULL);
     CREATE TABLE mailbox(
@@ -45,7 +45,7 @@ pub const TABLES: &str = "
         file INTEGER NOT NULL, bytes INTEGER NOT NULL, header_bytes INTEGER NOT NULL,
         home_mailbox INTEGER, home_uid INTEGER, thread INTEGER NOT NULL, received_millis INTEGER NOT NULL,
         sent_at INTEGER, email BLOB NOT NULL, envelope BLOB NOT NULL, structure BLOB NOT NULL);
-    CREATE INDEX content_segment ON content(segment) WHERE segment >= 0;
+    CREATE INDEX content_segment ON content(segment, file, bytes) WHERE segment >= 0;
     CREATE TABLE message(
         mailbox INTEGER, uid INTEGER, flags INTEGER NOT NULL, modseq INTEGER NOT NULL, changed INTEGER NOT NULL,
         internal_secs INTEGER NOT NULL, save_secs INTEGER NOT NULL, served_bytes INTEGER NOT NULL,
@@ -67,4 +67,10 @@ pub const TABLES: &str = "
     CREATE TABLE queue_recipient(
         queue INTEGER, number INTEGER, address TEXT NOT NULL, notify INTEGER NOT NULL, orcpt TEXT,
         PRIMARY KEY(queue, number)) WITHOUT ROWID;
+";
+
+/// Only while the index is made anew.
+pub const REBUILD_TABLES: &str = "
+    CREATE TABLE rebuild_size(
+        content INTEGER, prefix INTEGER, bytes INTEGER NOT NULL, PRIMARY KEY(content, prefix)) WITHOUT ROWID;
 ";

@@ -19,6 +19,7 @@ mod scan;
 mod table;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use append::Log;
 pub use content::{LogContent, message_path};

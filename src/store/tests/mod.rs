@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, each on a directory of its own.
 
 mod basic;
+mod model;
 
 use super::change::*;
 use super::disk::{Disk, real::RealDisk};

@@ -1,9 +1,11 @@
-//! Upkeep in small pieces while nothing else happens: checkpoints, the end of retention, relocation.
+//! Upkeep in small pieces while nothing else happens: checkpoints, the end of retention, reclaiming.
 
 use super::super::StoreError;
 use super::super::ids::Lsn;
 use super::super::index::Meta;
 use super::Writer;
+use super::reclaim::Reclaim;
+use crate::limits::{CHECKPOINT_IDLE_BYTES, EXPIRE_ROWS_MAX, RETENTION_SECS};
 
 /// A gap between two looks at the clock counts at most this much as uptime: the wall clock may have jumped.
 const TICK_SECS_MAX: u64 = 60;
@@ -14,6 +16,10 @@ pub struct Upkeep {
     last_millis: Option<i64>,
     /// The index is synced up to this LSN.
     pub synced_lsn: Lsn,
+    /// The round of reclaiming under way.
+    pub reclaim: Reclaim,
+    /// When the last emergency was, so that a full disk is not searched at each command.
+    pub squeezed_millis: i64,
 }
 
 impl Upkeep {
@@ -40,6 +46,48 @@ impl Writer {
             self.publish()?;
             return Ok(true);
         }
-        Ok(false)
+        if self.expire(RETENTION_SECS)? {
+            return Ok(true);
+        }
+        if self.unsynced_bytes >= CHECKPOINT_IDLE_BYTES || !self.index.dead_files.is_empty() {
+            return self.checkpoint();
+        }
+        self.reclaim_piece(super::reclaim::Need::Idle)
+    }
+
+    /// Ends the retention of some messages that were expunged more than `secs` of uptime ago.
+    pub(super) fn expire(&mut self, secs: u64) -> Result<bool, StoreError> {
+        let Some(before) = self.index.meta.uptime_secs.checked_sub(secs) else {
+            return Ok(false);
+        };
+        self.index.begin_batch().map_err(StoreError::index)?;
+        let expired = self
+            .index
+            .expire(before, EXPIRE_ROWS_MAX)
+            .map_err(StoreError::index)?;
+        self.index.keep_batch(expired).map_err(StoreError::index)?;
+        self.publish()?;
+        Ok(expired > 0)
+    }
+
+    /// Space is short: retention yields first, then the emptiest segments. At most once in two seconds.
+    pub(super) fn squeeze(&mut self, now_millis: i64) -> Result<(), StoreError> {
+        if (now_millis - self.upkeep.squeezed_millis).abs() < 2_000 {
+            return Ok(());
+        }
+        self.upkeep.squeezed_millis = now_millis;
+        self.index.meta.uptime_secs += 1; // what was expunged this second counts as past, too
+        for _ in 0..8 {
+            if !self.expire(0)? {
+                break;
+            }
+        }
+        self.checkpoint()?;
+        for _ in 0..256 {
+            if !self.reclaim_piece(super::reclaim::Need::Urgent)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }

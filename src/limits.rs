@@ -12,6 +12,8 @@ pub const SMTP_LINE_BYTES_MAX: usize = 2048;
 pub const SMTP_AUTH_LINE_BYTES_MAX: usize = 12_288;
 /// Recipients in one transaction. RFC 5321 section 4.5.3.1.8 minimum; above it 452 4.5.3.
 pub const RECIPIENTS_MAX: usize = 100;
+/// Octets of all recipients of one transaction with their ORCPT; above it 452 4.5.3. Held by the dialogue.
+pub const RECIPIENTS_BYTES_MAX: usize = 32 * 1024;
 /// Received headers before a message is taken for a loop (RFC 5321 section 6.3); 554 5.4.6.
 pub const RECEIVED_HEADERS_MAX: usize = 50;
 /// Commands answered 5xx (or IMAP BAD) before the connection is closed with 421 (BYE).
@@ -23,9 +25,9 @@ pub const HEADER_BLOCK_BYTES_MAX: usize = 128 * 1024;
 /// A message up to this size stays in one buffer of the body pool and goes into the log; a larger one is a file.
 pub const LARGE_MESSAGE_BYTES: usize = 128 * 1024;
 /// Buffers of LARGE_MESSAGE_BYTES in the body pool. A transaction waits for one at DATA; then 452 4.3.1.
-pub const BODY_BUFFERS_MAX: usize = 64;
+pub const BODY_BUFFERS_MAX: usize = 56;
 /// Of these, what port 25 may hold: strangers never keep people from sending.
-pub const BODY_BUFFERS_STRANGERS_MAX: usize = 56;
+pub const BODY_BUFFERS_STRANGERS_MAX: usize = 50;
 /// Buffers kept for reuse when no message holds them; the others go back to the system.
 pub const BODY_BUFFERS_SPARE_MAX: usize = 4;
 
@@ -155,11 +157,17 @@ pub const FETCH_ITEMS_MAX: usize = 64;
 pub const FETCH_FIELDS_MAX: usize = 200;
 /// Pairs in ID (RFC 2971 section 3.3); BAD.
 pub const ID_PAIRS_MAX: usize = 30;
+/// FETCHes and SEARCHes that run at once, over all sessions; the next one waits.
+pub const IMAP_JOBS_MAX: usize = 8;
+/// Commands that are longer than IMAP_SMALL_COMMAND_BYTES and being received, over all sessions; the next one waits.
+pub const IMAP_LARGE_COMMANDS_MAX: usize = 4;
+/// A command up to this size needs no permit. Before login none is longer; BYE.
+pub const IMAP_SMALL_COMMAND_BYTES: usize = 2 * 1024;
 /// Octets that one slice of a FETCH response aims at; held by the session while it fetches (two of them: one is
 /// written out while a reader fills the other).
-pub const FETCH_SLICE_BYTES: usize = 64 * 1024;
+pub const FETCH_SLICE_BYTES: usize = 48 * 1024;
 /// Ranges of UIDs in all sequence maps together (12 octets each, shared between sessions); NO [LIMIT] on SELECT.
-pub const SEQ_MAP_RANGES_MAX: usize = 500_000;
+pub const SEQ_MAP_RANGES_MAX: usize = 100_000;
 
 /// MIME parts that are described; what follows belongs to the last one.
 pub const MIME_PARTS_MAX: usize = 1_000;
@@ -168,20 +176,22 @@ pub const MIME_DEPTH_MAX: usize = 32;
 /// Header fields of one part that are looked at.
 pub const MIME_FIELDS_MAX: usize = 1_000;
 /// Header of one part below the top level, octets; fields behind it are not looked at. Held by the message's scanner.
-pub const MIME_PART_HEADER_BYTES_MAX: usize = 64 * 1024;
+pub const MIME_PART_HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Parameters of one Content field, and tags of a Content-Language; later ones are dropped.
 pub const MIME_PARAMETERS_MAX: usize = 64;
 /// Boundary, octets that are compared. RFC 2046 section 5.1.1 allows 70; some software writes longer ones.
 pub const MIME_BOUNDARY_BYTES_MAX: usize = 128;
 /// What all parts below the top level say of themselves, octets; beyond it parts are described by place only. Held by the
 /// message's scanner, then part of its record and its row in the index.
-pub const MIME_STRUCTURE_BYTES_MAX: usize = 256 * 1024;
+pub const MIME_STRUCTURE_BYTES_MAX: usize = 32 * 1024;
 /// Octets that SEARCH decodes at once. A search holds at most 12 times as much (decoded, as text, folded), and one part's
 /// header.
 pub const SEARCH_BLOCK_BYTES: usize = 16 * 1024;
-/// Addresses of one kind in an ENVELOPE, octets as IMAP writes them; later ones are dropped. Six lists, held by the
+/// All address lists of an ENVELOPE together, octets as IMAP writes them; later addresses are dropped. Held by the
 /// message's scanner, then part of its record and its row in the index.
-pub const ENVELOPE_LIST_BYTES_MAX: usize = 64 * 1024;
+pub const ENVELOPE_LISTS_BYTES_MAX: usize = 32 * 1024;
+/// Subject, Date, Message-ID and In-Reply-To in an ENVELOPE, octets each; what is longer is cut.
+pub const ENVELOPE_TEXT_BYTES_MAX: usize = 4 * 1024;
 
 /// One log segment, octets.
 pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -228,9 +238,9 @@ pub const LANE_STACK_BYTES: usize = 512 * 1024;
 /// line a session waits for as a whole (SMTP_AUTH_LINE_BYTES_MAX) and one TLS record.
 pub const CONN_BUFFER_BYTES: usize = 16 * 1024;
 /// Such buffers in use at once, over all connections.
-pub const CONN_BUFFERS_MAX: usize = 128;
+pub const CONN_BUFFERS_MAX: usize = 64;
 /// What a connection borrows when those are used up; a line that does not fit is then refused as too long.
-pub const CONN_BUFFER_SMALL_BYTES: usize = 4 * 1024;
+pub const CONN_BUFFER_SMALL_BYTES: usize = 2_560;
 /// Such buffers kept for reuse when no connection holds them.
 pub const CONN_BUFFERS_SPARE_MAX: usize = 16;
 /// Longest wait for the peer's end after our last reply.
@@ -241,7 +251,7 @@ pub const CONN_LINGER_BYTES_MAX: usize = 64 * 1024;
 /// read size of 4,096. Held by the TLS session; without this rustls would join handshake messages up to 64 KiB.
 pub const TLS_QUIET_BYTES_MAX: usize = 24 * 1024;
 /// Session state of one connection (its task), octets; a test of each session keeps it below.
-pub const SESSION_BYTES_MAX: usize = 8 * 1024;
+pub const SESSION_BYTES_MAX: usize = 6 * 1024;
 /// Encrypted octets that wait for the peer to read, per TLS session.
 pub const TLS_SEND_BYTES_MAX: usize = 8 * 1024;
 /// Tickets sent after a TLS 1.3 handshake: one for each of two next connections (RFC 8446 section C.4).
@@ -265,7 +275,7 @@ pub const ADDRESS_SHARE_DIVISOR: usize = 4;
 /// Connections to a service at once by default: other servers, people's programs sending, people's programs reading.
 pub const SMTP_CONNECTIONS_DEFAULT: usize = 50;
 /// See SMTP_CONNECTIONS_DEFAULT.
-pub const SUBMISSION_CONNECTIONS_DEFAULT: usize = 16;
+pub const SUBMISSION_CONNECTIONS_DEFAULT: usize = 10;
 /// See SMTP_CONNECTIONS_DEFAULT.
 pub const IMAP_CONNECTIONS_DEFAULT: usize = 200;
 /// The most connections that a service can be configured for: each takes a descriptor.
@@ -281,15 +291,20 @@ pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 128 * 1024;
 
 // ---- run: log lines
 
-/// Lines a minute with the same key that a stranger can cause; the rest is counted and summed up in one line.
-pub const LOG_LINES_PER_MINUTE_MAX: u32 = 20;
-/// Keys whose lines are counted; each is a name in the source.
-pub const LOG_KEYS_MAX: usize = 64;
+/// Lines a minute from one place in the source; the rest is counted and summed up in one line. A stranger can cause
+/// most of them, one way or another.
+pub const LOG_LINES_PER_MINUTE_MAX: u32 = 60;
+/// Places in the source whose lines are counted.
+pub const LOG_KEYS_MAX: usize = 256;
 
 // ---- store: index
 
 /// Mailbox rows that the writer holds in memory between commits of the index; beyond it they are written and dropped.
 pub const HOT_MAILBOXES_MAX: usize = 1_024;
+/// Page cache of each connection to the index, KiB.
+pub const INDEX_CACHE_KIB: usize = 768;
+/// Page cache of each connection to the accounts: they are few and small.
+pub const STATE_CACHE_KIB: usize = 256;
 /// Changes that the index may hold in its open transaction before it is committed by itself. Each leaves about
 /// 600 octets of pages, so that they fit the connection's cache.
 pub const INDEX_CHANGES_MAX: usize = 512;

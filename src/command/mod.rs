@@ -133,7 +133,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     match dispatch(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("pillarbox: {}", failure.text);
+            // A usage text stands by itself.
+            let name = if failure.text.contains("usage: ") { "" } else { "pillarbox: " };
+            eprintln!("{name}{}", failure.text.trim_end());
             ExitCode::from(failure.code)
         }
     }

@@ -41,7 +41,7 @@ imaps = ["0.0.0.0:993", "[::]:993"]         # reading
 [limits]
 message_bytes_max = "50 MiB"        # one message; a larger one is refused with 552
 smtp_connections_max = 50           # at once, from other servers
-submission_connections_max = 16     # at once, from your people's programs
+submission_connections_max = 10     # at once, from your people's programs
 imap_connections_max = 200          # at once; a phone holds 1 to 5, a desktop program up to 10
 memory_bytes_max = "48 MiB"         # the server does not start when the worst case of these limits is above this
 disk_reserve_bytes = "64 MiB"       # below this much free space new mail is refused with 452, for later

@@ -245,7 +245,10 @@ impl Listener {
                 }
             };
             let Some(place) = gate.enter(permit, peer.ip()) else {
-                log::info!(target: "peer:share", "{peer} has its share of connections to {} already; refused", self.local);
+                log::info!(
+                    "{peer} has its share of connections to {} already; refused",
+                    self.local
+                );
                 let _ = socket.try_write(refusal);
                 continue;
             };
@@ -260,7 +263,10 @@ impl Listener {
     async fn wait_out(&self, error: &io::Error) {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
-                log::warn!(target: "peer:accept", "no new connections on {} for a moment: {error}; raise the limit of open files (LimitNOFILE) if this repeats", self.local);
+                log::warn!(
+                    "no new connections on {} for a moment: {error}; raise the limit of open files (LimitNOFILE) if this repeats",
+                    self.local
+                );
                 tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MILLIS)).await;
             }
             // ECONNABORTED and network errors belong to the client that has gone.

@@ -1,8 +1,7 @@
 //! The log: one line per event to stderr, with a time unless systemd's journal adds its own.
 //!
-//! Lines that a stranger can cause carry a target that begins with `peer:` (`log::info!(target: "peer:refused",
-//! ...)`). Of each such target `LOG_LINES_PER_MINUTE_MAX` lines a minute are written; the rest is counted and said
-//! in one line when the minute is over.
+//! Of each place in the source `LOG_LINES_PER_MINUTE_MAX` lines a minute are written; the rest is counted and said in
+//! one line when the minute is over. So nobody outside can fill the disk with log lines, whatever they provoke.
 
 use crate::limits::{LOG_KEYS_MAX, LOG_LINES_PER_MINUTE_MAX};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -10,9 +9,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-/// Marks targets whose lines are capped.
-const STRANGERS: &str = "peer:";
 
 struct Journal {
     stamp: Stamp,
@@ -50,9 +46,7 @@ pub fn start() {
 impl Log for Journal {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The inner life of libraries is no event of ours.
-        metadata.level() <= self.level
-            && (metadata.target().starts_with(STRANGERS)
-                || metadata.target().starts_with("pillarbox"))
+        metadata.level() <= self.level && metadata.target().starts_with("pillarbox")
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -60,19 +54,24 @@ impl Log for Journal {
             return;
         }
         let mut text = String::with_capacity(160);
-        if record.target().starts_with(STRANGERS) {
-            let mut caps = self.caps.lock().unwrap_or_else(PoisonError::into_inner);
-            match caps.admit(record.target(), Instant::now()) {
-                Admit::Drop => return,
-                Admit::Write => {}
-                Admit::WriteAfter(missed) => {
-                    self.begin(&mut text, Level::Warn);
-                    let _ = writeln!(
-                        text,
-                        "{missed} more lines like the following were left out ({})",
-                        record.target()
-                    );
-                }
+        let place = (
+            record.module_path_static().unwrap_or_default(),
+            record.line(),
+        );
+        let admit = self
+            .caps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .admit(place, Instant::now());
+        match admit {
+            Admit::Drop => return,
+            Admit::Write => {}
+            Admit::WriteAfter(missed) => {
+                self.begin(&mut text, Level::Warn);
+                let _ = writeln!(
+                    text,
+                    "{missed} more lines like the following were left out in a minute"
+                );
             }
         }
         self.begin(&mut text, record.level());
@@ -151,25 +150,28 @@ enum Admit {
     Drop,
 }
 
+/// Module and line.
+type Place = (&'static str, Option<u32>);
+
 #[derive(Default)]
 struct Caps {
     keys: Vec<Cap>,
 }
 
 struct Cap {
-    key: Box<str>,
+    place: Place,
     minute_began: Instant,
     lines: u32,
 }
 
 impl Caps {
-    fn admit(&mut self, key: &str, now: Instant) -> Admit {
-        let Some(cap) = self.keys.iter_mut().find(|cap| *cap.key == *key) else {
+    fn admit(&mut self, place: Place, now: Instant) -> Admit {
+        let Some(cap) = self.keys.iter_mut().find(|cap| cap.place == place) else {
             if self.keys.len() >= LOG_KEYS_MAX {
                 return Admit::Drop;
             }
             self.keys.push(Cap {
-                key: key.into(),
+                place,
                 minute_began: now,
                 lines: 1,
             });
@@ -197,17 +199,17 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn strangers_get_so_many_lines_a_minute() {
+    fn a_place_gets_so_many_lines_a_minute() {
         let mut caps = Caps::default();
         let start = Instant::now();
         for _ in 0..LOG_LINES_PER_MINUTE_MAX {
-            assert_eq!(caps.admit("peer:a", start), Admit::Write);
+            assert_eq!(caps.admit(("a", Some(1)), start), Admit::Write);
         }
-        assert_eq!(caps.admit("peer:a", start), Admit::Drop);
-        assert_eq!(caps.admit("peer:b", start), Admit::Write);
+        assert_eq!(caps.admit(("a", Some(1)), start), Admit::Drop);
+        assert_eq!(caps.admit(("a", Some(2)), start), Admit::Write);
         let later = start + Duration::from_secs(60);
-        assert_eq!(caps.admit("peer:a", later), Admit::WriteAfter(1));
-        assert_eq!(caps.admit("peer:a", later), Admit::Write);
+        assert_eq!(caps.admit(("a", Some(1)), later), Admit::WriteAfter(1));
+        assert_eq!(caps.admit(("a", Some(1)), later), Admit::Write);
     }
 
     #[test]
@@ -215,11 +217,11 @@ mod tests {
         let mut caps = Caps::default();
         for n in 0..LOG_KEYS_MAX {
             assert_eq!(
-                caps.admit(&format!("peer:{n}"), Instant::now()),
+                caps.admit(("a", Some(n as u32)), Instant::now()),
                 Admit::Write
             );
         }
-        assert_eq!(caps.admit("peer:one more", Instant::now()), Admit::Drop);
+        assert_eq!(caps.admit(("b", None), Instant::now()), Admit::Drop);
     }
 
     #[test]

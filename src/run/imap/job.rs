@@ -102,6 +102,8 @@ impl Session {
 
     /// Runs a job to its end; the last slice stays in `out`.
     pub(super) async fn run_job(&mut self, job: Box<Job>) -> Result<Box<Job>, End> {
+        let imap = self.imap.clone();
+        let _place = imap.jobs.acquire().await;
         let out = std::mem::take(&mut self.out);
         let (mut job, mut slice, mut full) = self.next_slice(job, out).await?;
         let mut spare = Vec::new();

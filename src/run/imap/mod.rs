@@ -25,6 +25,7 @@ mod store;
 mod sync;
 
 use crate::config::Config;
+use crate::limits::{IMAP_JOBS_MAX, IMAP_LARGE_COMMANDS_MAX, IMAP_SMALL_COMMAND_BYTES};
 use crate::net::conn::Conn;
 use crate::run::login::CredentialWatch;
 use crate::run::notify::Watch;
@@ -41,11 +42,16 @@ use maps::SeqMaps;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What all IMAP sessions of the process share.
 pub struct Imap {
     server: Arc<Server>,
     maps: SeqMaps,
+    /// Permits to FETCH and SEARCH: each holds slices of messages.
+    jobs: Semaphore,
+    /// Permits to send a large command.
+    large_commands: Arc<Semaphore>,
 }
 
 impl Imap {
@@ -54,6 +60,8 @@ impl Imap {
         Arc::new(Imap {
             server,
             maps: SeqMaps::default(),
+            jobs: Semaphore::new(IMAP_JOBS_MAX),
+            large_commands: Arc::new(Semaphore::new(IMAP_LARGE_COMMANDS_MAX)),
         })
     }
 
@@ -93,6 +101,8 @@ struct Session {
     mistakes: Mistakes,
     user: Option<Box<User>>,
     selected: Option<Box<Selected>>,
+    /// Held while a large command comes in and runs.
+    large: Option<OwnedSemaphorePermit>,
 }
 
 /// Who is logged in.
@@ -124,6 +134,7 @@ impl Session {
             mistakes: Mistakes::default(),
             user: None,
             selected: None,
+            large: None,
         }
     }
 
@@ -159,6 +170,9 @@ impl Session {
     }
 
     async fn one_command(&mut self) -> Result<(), End> {
+        if !self.framer.in_command() {
+            self.large = None;
+        }
         match self.next_step().await? {
             Step::Continue => self.out.extend_from_slice(b"+ OK\r\n"),
             Step::Command => {
@@ -177,8 +191,7 @@ impl Session {
     /// Waits until something of a command is complete.
     async fn next_step(&mut self) -> Result<Step, End> {
         loop {
-            let (taken, step) = self.framer.feed(self.conn.input());
-            self.conn.consume(taken);
+            let step = self.feed(Framer::feed).await?;
             if step != Step::More {
                 return Ok(step);
             }
@@ -194,12 +207,49 @@ impl Session {
     /// Waits for a whole line that is no command.
     async fn next_line(&mut self, within: Duration) -> Result<Step, End> {
         loop {
-            let (taken, step) = self.framer.feed_line(self.conn.input());
-            self.conn.consume(taken);
+            let step = self.feed(Framer::feed_line).await?;
             if step != Step::More {
                 return Ok(step);
             }
             self.more_input(within).await?;
+        }
+    }
+
+    /// Gives the framer what has come in, and no more of one command than there is room for.
+    async fn feed(&mut self, into: fn(&mut Framer, &[u8]) -> (usize, Step)) -> Result<Step, End> {
+        loop {
+            let room = self.room_for_command().await?;
+            let input = self.conn.input();
+            let piece = input.get(..room).unwrap_or(input);
+            let (taken, step) = into(&mut self.framer, piece);
+            self.conn.consume(taken);
+            if step != Step::More || self.conn.input().is_empty() {
+                return Ok(step);
+            }
+        }
+    }
+
+    /// How much longer the command may get. One that reaches `IMAP_SMALL_COMMAND_BYTES` waits for a permit; who is not
+    /// logged in has no need of such commands.
+    async fn room_for_command(&mut self) -> Result<usize, End> {
+        let left = IMAP_SMALL_COMMAND_BYTES.saturating_sub(self.framer.text().len());
+        if self.large.is_some() {
+            return Ok(usize::MAX);
+        }
+        if left > 0 {
+            return Ok(left);
+        }
+        if self.user.is_none() {
+            return Err(End::Bye("command is too large before login"));
+        }
+        let permit = self.imap.large_commands.clone().acquire_owned();
+        self.large = tokio::time::timeout(COMMAND_PAUSE, permit)
+            .await
+            .ok()
+            .and_then(Result::ok);
+        match self.large {
+            Some(_) => Ok(usize::MAX),
+            None => Err(End::Bye("too many large commands at once; try again")),
         }
     }
 

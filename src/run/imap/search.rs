@@ -50,6 +50,8 @@ impl Session {
                 .unwrap_or_default(),
         };
         let key = search.key;
+        let imap = self.imap.clone();
+        let _place = imap.jobs.acquire().await;
         let mut hunt = match self.read(move |reader| begin(reader, ground, &key)).await {
             Ok(hunt) => Box::new(hunt),
             Err(error) => return Ok(error.into()),

@@ -3,7 +3,7 @@
 use super::{
     Action, Recipient, Resolved, Route, SenderCheck, Session, Transaction, Waiting, close,
 };
-use crate::limits::{RECIPIENTS_MAX, REFUSED_RECIPIENTS_MAX};
+use crate::limits::{RECIPIENTS_BYTES_MAX, RECIPIENTS_MAX, REFUSED_RECIPIENTS_MAX};
 use crate::wire::address::Address;
 use crate::wire::smtp::{BodyType, MailFrom, Path, RcptTo, Reply, Ret};
 
@@ -105,7 +105,8 @@ impl<R> Session<R> {
         if self.chunks != super::Chunks::None {
             return self.bad(&Reply::new(503, "5.5.1", "No RCPT behind BDAT"), out);
         }
-        if mail.recipients.len() >= RECIPIENTS_MAX {
+        let held: usize = mail.recipients.iter().map(recipient_bytes).sum();
+        if mail.recipients.len() >= RECIPIENTS_MAX || held >= RECIPIENTS_BYTES_MAX {
             let reply = Reply::new(
                 452,
                 "4.5.3",
@@ -219,4 +220,12 @@ impl<R> Session<R> {
             }
         }
     }
+}
+
+/// What one accepted recipient holds in memory, octets.
+fn recipient_bytes<R>(recipient: &Recipient<R>) -> usize {
+    let address = recipient.address.as_ref();
+    let text = address.map_or(0, |a| a.local().len() + a.domain().as_str().len());
+    let orcpt = recipient.orcpt.as_ref().map_or(0, |text| text.len());
+    size_of::<Recipient<R>>() + text + orcpt
 }

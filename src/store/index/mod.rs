@@ -14,6 +14,7 @@ pub mod snapshot;
 
 use super::ids::*;
 use super::record::ContentMeta;
+use crate::limits::INDEX_CACHE_KIB;
 use mailbox::Mailboxes;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, params};
 use std::path::Path;
@@ -275,6 +276,7 @@ fn connect(path: &Path) -> Result<Connection> {
     )?;
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     db.execute_batch(schema::PRAGMAS)?;
+    db.pragma_update(None, "cache_size", -(INDEX_CACHE_KIB as i64))?;
     db.set_prepared_statement_cache_capacity(96);
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(db)

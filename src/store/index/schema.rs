@@ -4,10 +4,9 @@
 /// Grows with every change of the tables below; another number in a file means "make it anew".
 pub const SCHEMA_VERSION: i64 = 1;
 
-/// What every connection says first. The cache is 1 MiB; checkpoints are ours to time.
+/// What every connection says first, beside its cache; checkpoints are ours to time.
 pub const PRAGMAS: &str = "
     PRAGMA synchronous = NORMAL;
-    PRAGMA cache_size = -1024;
     PRAGMA wal_autocheckpoint = 0;
     PRAGMA mmap_size = 0;
     PRAGMA temp_store = MEMORY;

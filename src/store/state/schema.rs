@@ -1,6 +1,7 @@
 //! The tables of `state.sqlite`, and how it is opened.
 
 use super::super::StoreError;
+use crate::limits::STATE_CACHE_KIB;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -92,7 +93,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags).map_err(|e| damaged(path, &e))?;
     connection
         .busy_timeout(std::time::Duration::from_secs(5))
-        .and_then(|()| connection.pragma_update(None, "cache_size", -1024))
+        .and_then(|()| connection.pragma_update(None, "cache_size", -(STATE_CACHE_KIB as i64)))
         .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
         .map_err(|e| damaged(path, &e))?;
     connection.set_prepared_statement_cache_capacity(32);

@@ -3,6 +3,7 @@
 use super::field::{Field, collapse, unfold};
 use super::mailboxes::push_addresses;
 use super::put_nstring;
+use crate::limits::{ENVELOPE_LISTS_BYTES_MAX, ENVELOPE_TEXT_BYTES_MAX};
 
 /// What ENVELOPE holds, collected field by field. Addresses of a field that stands twice are joined, so that none can
 /// hide behind another; of other fields the last one counts. White space in what people read (the subject, names) is
@@ -25,10 +26,23 @@ pub struct Envelope {
 impl Envelope {
     /// Looks at one field.
     pub fn field(&mut self, field: &Field<'_>) {
+        let lists = [
+            &self.from,
+            &self.sender,
+            &self.reply_to,
+            &self.to,
+            &self.cc,
+            &self.bcc,
+        ];
+        let held: usize = lists.iter().map(|list| list.len()).sum();
         match self.slot(field.name) {
-            Some(Slot::Subject) => self.subject = Some(collapse(field.value)),
-            Some(Slot::Text(text)) => *text = Some(unfold(field.value)),
-            Some(Slot::Addresses(list)) => push_addresses(list, field.value),
+            Some(Slot::Subject) => self.subject = Some(short(collapse(field.value))),
+            Some(Slot::Text(text)) => *text = Some(short(unfold(field.value))),
+            Some(Slot::Addresses(list)) => {
+                let others = held - list.len();
+                let room = ENVELOPE_LISTS_BYTES_MAX.saturating_sub(others);
+                push_addresses(list, field.value, room);
+            }
             None => {}
         }
     }
@@ -91,6 +105,12 @@ fn push_list(out: &mut Vec<u8>, addresses: &[u8]) {
         out.extend_from_slice(addresses);
         out.push(b')');
     }
+}
+
+/// A text of at most `ENVELOPE_TEXT_BYTES_MAX` octets.
+fn short(mut text: Vec<u8>) -> Vec<u8> {
+    text.truncate(ENVELOPE_TEXT_BYTES_MAX);
+    text
 }
 
 #[cfg(test)]

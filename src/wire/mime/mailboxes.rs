@@ -5,21 +5,29 @@
 use super::field::collapse;
 use super::lexer::{Broken, Lexer};
 use super::put_nstring;
-use crate::limits::ENVELOPE_LIST_BYTES_MAX;
 use crate::wire::imap::write::put_string;
 
+/// What the last address of a list may be longer than its bound.
+const ADDRESS_BYTES_SLACK: usize = 1_024;
+
 /// Appends the addresses of one field's value as `(name route mailbox host)`, without parentheses around the list.
-/// Stops where the list in `out` has `ENVELOPE_LIST_BYTES_MAX` octets.
-pub fn push_addresses(out: &mut Vec<u8>, value: &[u8]) {
+/// Stops where the list in `out` has `bytes_max` octets; an absurdly long address behind that is taken back.
+pub fn push_addresses(out: &mut Vec<u8>, value: &[u8], bytes_max: usize) {
     let mut reader = Reader {
         lexer: Lexer::new(value),
         out,
+        bytes_max,
     };
     if reader.lexer.skip_space().is_err() || reader.lexer.peek().is_none() {
         return;
     }
-    while reader.out.len() < ENVELOPE_LIST_BYTES_MAX {
+    while reader.out.len() < bytes_max {
+        let before = reader.out.len();
         reader.address();
+        if reader.out.len() > bytes_max + ADDRESS_BYTES_SLACK {
+            reader.out.truncate(before);
+            break;
+        }
         if !reader.lexer.take(b',') {
             break;
         }
@@ -41,6 +49,7 @@ struct Mailbox {
 struct Reader<'a, 'o> {
     lexer: Lexer<'a>,
     out: &'o mut Vec<u8>,
+    bytes_max: usize,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -65,7 +74,7 @@ impl<'a> Reader<'a, '_> {
         put_string(self.out, name);
         self.out.extend_from_slice(b" NIL)");
         if self.lexer.skip_space().is_ok() && !matches!(self.lexer.peek(), None | Some(b';')) {
-            while self.out.len() < ENVELOPE_LIST_BYTES_MAX {
+            while self.out.len() < self.bytes_max {
                 self.mailbox();
                 if !self.lexer.take(b',')
                     || self.lexer.skip_space().is_err()
@@ -230,10 +239,11 @@ impl<'a> Reader<'a, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::ENVELOPE_LISTS_BYTES_MAX as MAX;
 
     fn list(value: &str) -> String {
         let mut out = Vec::new();
-        push_addresses(&mut out, value.as_bytes());
+        push_addresses(&mut out, value.as_bytes(), MAX);
         String::from_utf8(out).unwrap()
     }
 
@@ -295,10 +305,10 @@ mod tests {
     #[test]
     fn a_list_is_bounded() {
         let mut out = Vec::new();
-        push_addresses(&mut out, "a@b,".repeat(ENVELOPE_LIST_BYTES_MAX).as_bytes());
-        assert!((ENVELOPE_LIST_BYTES_MAX..ENVELOPE_LIST_BYTES_MAX + 100).contains(&out.len()));
-        push_addresses(&mut Vec::new(), "(".repeat(100_000).as_bytes());
-        push_addresses(&mut Vec::new(), "a:".repeat(100_000).as_bytes());
-        push_addresses(&mut Vec::new(), "<".repeat(100_000).as_bytes());
+        push_addresses(&mut out, "a@b,".repeat(MAX).as_bytes(), MAX);
+        assert!((MAX..MAX + 100).contains(&out.len()));
+        push_addresses(&mut Vec::new(), "(".repeat(100_000).as_bytes(), MAX);
+        push_addresses(&mut Vec::new(), "a:".repeat(100_000).as_bytes(), MAX);
+        push_addresses(&mut Vec::new(), "<".repeat(100_000).as_bytes(), MAX);
     }
 }

@@ -42,13 +42,12 @@ const fn typed(line: &'static str, input: &'static str, words: &'static [&'stati
 }
 
 const SESSION: &[Said] = &[
-    ok("domain list", &["no domain yet"]),
+    ok("domain add a.test", &["a.test is a domain of this box"]),
     ok("account list --json", &["[]"]),
     fails(
-        "account add ana@a.test --generate",
-        &["pillarbox domain add a.test"],
+        "account add ana@other.test --generate",
+        &["pillarbox domain add other.test"],
     ),
-    ok("domain add a.test", &["a.test is a domain of this box"]),
     ok(
         "domain add bücher.test --mirror a.test",
         &["bücher.test mirrors a.test"],
@@ -153,6 +152,23 @@ fn on_the_data_directory_and_over_the_socket_alike() {
     let mut online = Box_::new("online");
     online.serve();
     assert_eq!(direct, session(&online));
+}
+
+#[test]
+fn the_index_is_made_anew_only_when_no_server_runs() {
+    let mut of = Box_::new("rebuild");
+    let (works, text) = of.command("store rebuild", "");
+    assert!(!works && text.contains("holds no store"), "{text}");
+    let (works, text) = of.command("account list", "");
+    assert!(!works && text.contains("holds no box yet"), "{text}");
+    assert!(!of.data.exists(), "a misspelt directory is not made");
+    assert!(of.command("domain add a.test", "").0);
+    assert!(of.command("account add ana@a.test --generate", "").0);
+    let (works, text) = of.command("store rebuild", "");
+    assert!(works && text.contains("made anew from the log"), "{text}");
+    of.serve();
+    let (works, text) = of.command("store rebuild", "");
+    assert!(!works && text.contains("stop it first"), "{text}");
 }
 
 #[test]

@@ -118,9 +118,24 @@ impl Place {
 }
 
 impl Door {
-    /// Opens the box.
+    /// Opens the box. A misspelt directory does not become a new, empty one.
     pub fn open(arguments: &Arguments) -> Result<Door, Failure> {
         let place = Place::of(arguments)?;
+        if !place.data.join("log").is_dir() {
+            return Err(Failure::new(format!(
+                "{} holds no box yet: is the directory right? `pillarbox domain add NAME` makes a new one",
+                place.data.display()
+            )));
+        }
+        Door::at(place)
+    }
+
+    /// Opens the box, or makes it.
+    pub fn open_or_make(arguments: &Arguments) -> Result<Door, Failure> {
+        Door::at(Place::of(arguments)?)
+    }
+
+    fn at(place: Place) -> Result<Door, Failure> {
         if let Some(stream) = place.connect() {
             return Door::over(stream);
         }

@@ -13,10 +13,12 @@ pub mod config;
 pub mod domain;
 pub mod mail;
 mod password;
+mod progress;
 pub mod queue;
 pub mod self_signed;
 pub mod serve;
 pub mod service;
+pub mod store;
 mod table;
 pub mod try_box;
 
@@ -80,6 +82,12 @@ const VERBS: &[Verb] = &[
         summary: "bring back what was expunged",
         help: mail::HELP,
         run: mail::run,
+    },
+    Verb {
+        name: "store",
+        summary: "make the index anew",
+        help: store::HELP,
+        run: store::run,
     },
     Verb {
         name: "config",

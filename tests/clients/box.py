@@ -38,6 +38,7 @@ class Box:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.wrap + [binary(), "try", "--dir", self.directory, "--json"], cwd=self.top,
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.env)
+        self.pid = self.process.pid  # until the server says its own
         self.take(json.loads(self.first_line(seconds)))
         return self
 
@@ -87,7 +88,7 @@ class Box:
     def signal(self, number):
         """A signal to the server itself (not to a program that wraps it)."""
         try:
-            os.kill(getattr(self, "pid", None) or self.process.pid, number)
+            os.kill(self.pid, number)
         except ProcessLookupError:
             pass
 

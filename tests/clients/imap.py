@@ -21,8 +21,8 @@ class Answer:
 
 
 class Imap:
-    def __init__(self, address, context=None, timeout=60):
-        self.socket = socket.create_connection(address, timeout)
+    def __init__(self, address, context=None, timeout=60, source=None):
+        self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
             self.socket = context.wrap_socket(self.socket)

@@ -3,8 +3,8 @@ import base64, re, socket
 
 
 class Smtp:
-    def __init__(self, address, context=None, timeout=30, greet=True):
-        self.socket = socket.create_connection(address, timeout)
+    def __init__(self, address, context=None, timeout=30, greet=True, source=None):
+        self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
             self.socket = context.wrap_socket(self.socket)

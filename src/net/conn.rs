@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
@@ -210,11 +210,6 @@ fn poll_fill(
         input.clear();
     }
     ready!(outcome)?;
-    if read > 0
-        && let Stream::Tls(stream) = stream
-    {
-        stream.get_mut().0.progress();
-    }
     Poll::Ready(Ok(read))
 }
 
@@ -290,7 +285,7 @@ impl Stream {
     fn poll_read(&mut self, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Plain(socket) => Pin::new(socket).poll_read(cx, to),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, to),
+            Stream::Tls(stream) => poll_decrypted(stream, cx, to),
             Stream::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -308,6 +303,23 @@ impl Stream {
             Stream::Gone => Poll::Ready(Err(gone())),
         }
     }
+}
+
+/// What one read of the socket brought. Not tokio-rustls' own `poll_read`: that reads on until `to` is full, and many
+/// small records in a row would look to the meter as if no data came of them.
+fn poll_decrypted(
+    stream: &mut TlsStream<Meter>,
+    cx: &mut Context<'_>,
+    to: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let data = ready!(Pin::new(&mut *stream).poll_fill_buf(cx))?;
+    let taken = data.len().min(to.remaining());
+    to.put_slice(data.get(..taken).unwrap_or_default());
+    Pin::new(&mut *stream).consume(taken);
+    if taken > 0 {
+        stream.get_mut().0.progress();
+    }
+    Poll::Ready(Ok(()))
 }
 
 impl TlsInfo {

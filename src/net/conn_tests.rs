@@ -186,6 +186,27 @@ async fn starttls_drops_what_was_pipelined_in_plain_text() {
 }
 
 #[tokio::test]
+async fn many_small_records_are_data_and_not_a_flood() {
+    let (mut conn, socket) = pair().await;
+    let (acceptor, roots) = acceptor(&["box.test"]);
+    let client = client(roots);
+    let connect = client.connect("box.test".try_into().unwrap(), socket);
+    let (ours, theirs) = tokio::join!(conn.start_tls(&acceptor, SOON), connect);
+    ours.unwrap();
+    let mut theirs = theirs.unwrap();
+    // 3,000 records of one octet each: 69,000 octets on the wire, all there before the first is read.
+    for _ in 0..3_000 {
+        theirs.write_all(b"x").await.unwrap();
+        theirs.flush().await.unwrap();
+    }
+    let mut came = 0;
+    while came < 3_000 {
+        came += conn.fill(SOON).await.unwrap();
+        conn.consume(came);
+    }
+}
+
+#[tokio::test]
 async fn rubbish_instead_of_a_handshake_ends_the_connection() {
     let (mut conn, mut client) = pair().await;
     client.write_all(b"EHLO there\r\n").await.unwrap();

@@ -43,7 +43,10 @@ impl<R> Session<R> {
             Chunks::None | Chunks::Some => self.no_content(),
         };
         if let Some(reply) = refusal {
-            self.bad_commands += 1;
+            // Chunks behind a refused one are the client's pipeline (RFC 3030 section 2), not its mistakes.
+            if self.chunks != Chunks::Failed {
+                self.bad_commands += 1;
+            }
             if self.bad_commands >= crate::limits::BAD_COMMANDS_MAX {
                 reply.write(out);
                 return close(&super::TOO_MANY_BAD, out);

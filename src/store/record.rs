@@ -9,6 +9,8 @@ pub mod bytes;
 mod decode;
 mod encode;
 pub mod frame;
+#[cfg(test)]
+mod tests;
 
 pub use decode::decode;
 pub use encode::encode;

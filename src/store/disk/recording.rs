@@ -6,7 +6,7 @@
 //! a [`Crash`] keeps nothing, everything, or a seeded choice.
 
 use super::{Disk, DiskFile, Flush};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -202,10 +202,7 @@ impl Inner {
             Crash::Torn(seed) => (seed, SECTOR),
         };
         let mut random = seed;
-        for (place, operation) in operations.iter().enumerate() {
-            let durable = operations[place..]
-                .iter()
-                .any(|later| later.makes_durable(operation));
+        for (operation, durable) in operations.iter().zip(durable(operations)) {
             image.apply(
                 operation,
                 &mut |_| match crash {
@@ -221,24 +218,26 @@ impl Inner {
     }
 }
 
-impl Operation {
-    fn makes_durable(&self, earlier: &Operation) -> bool {
-        match (self, earlier) {
-            (
-                Operation::SyncFile { file, .. },
-                Operation::Write { file: other, .. } | Operation::Allocate { file: other, .. },
-            ) => file == other,
-            (
-                Operation::SyncDir {
-                    path: directory, ..
-                },
-                Operation::Create { path, .. }
-                | Operation::Rename { to: path, .. }
-                | Operation::Remove { path },
-            ) => path.parent() == Some(directory),
-            _ => false,
-        }
+/// Of each operation, whether a later flush made it durable.
+fn durable(operations: &[Operation]) -> Vec<bool> {
+    let mut files = BTreeSet::new();
+    let mut directories = BTreeSet::new();
+    let mut durable = vec![false; operations.len()];
+    for (place, operation) in operations.iter().enumerate().rev() {
+        durable[place] = match operation {
+            Operation::SyncFile { file, .. } => files.insert(*file),
+            Operation::SyncDir { path, .. } => directories.insert(path.as_path()),
+            Operation::Write { file, .. } | Operation::Allocate { file, .. } => {
+                files.contains(file)
+            }
+            Operation::Create { path, .. }
+            | Operation::Rename { to: path, .. }
+            | Operation::Remove { path } => path
+                .parent()
+                .is_some_and(|directory| directories.contains(directory)),
+        };
     }
+    durable
 }
 
 impl Image {

@@ -29,7 +29,7 @@ fn whatever_fails_no_promise_is_broken() {
                 break;
             }
             // Every operation at first, then with growing strides: reads of the scan are many and alike.
-            at += 1 + at / 200;
+            at += 1 + at / 50;
         }
     }
 }

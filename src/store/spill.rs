@@ -29,6 +29,8 @@ pub struct Spill {
     /// CRC32C of the whole chunks, and of the one that is being filled.
     crcs: Vec<u32>,
     open_crc: u32,
+    /// Free space is claimed up to this length.
+    claimed_to: u64,
 }
 
 /// A finished and flushed file of `incoming/`; dropped without a commit, it goes.
@@ -91,6 +93,7 @@ impl Spills {
             bytes: 0,
             crcs: Vec::new(),
             open_crc: 0,
+            claimed_to: CLAIM_BYTES,
         })
     }
 
@@ -152,8 +155,12 @@ impl Spill {
 
     /// Appends.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.bytes + bytes.len() as u64 > self.name.claimed_bytes {
+        let end = self.bytes + bytes.len() as u64;
+        if end > self.claimed_to {
+            // What was written has left the free space by itself.
+            self.name.unclaim();
             self.name.claim()?;
+            self.claimed_to = end + CLAIM_BYTES;
         }
         let path = self.name.path.as_deref().unwrap_or(Path::new("incoming"));
         self.file
@@ -282,4 +289,92 @@ fn failed(doing: &str, path: &Path, error: &std::io::Error) -> StoreError {
         "cannot {doing} {}: {error}; see whether the disk is healthy and has room",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::disk::full::FullDisk;
+    use crate::store::disk::recording::RecordingDisk;
+    use crate::store::record::frame::chunk_crcs;
+    use std::sync::atomic::AtomicU8;
+
+    fn random(into: &mut [u8]) {
+        static NEXT: AtomicU8 = AtomicU8::new(0);
+        into.fill(NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+
+    fn names(disk: &dyn Disk) -> [usize; 2] {
+        ["incoming", "messages"].map(|path| disk.list(Path::new(path)).unwrap().len())
+    }
+
+    #[test]
+    fn checksums_are_those_of_the_chunks_however_the_octets_come() {
+        let disk = Arc::new(RecordingDisk::new());
+        let spills = Spills::new(disk.clone(), random, 0).unwrap();
+        let octets: Vec<u8> = (0..3 * CHUNK_BYTES).map(|n| (n / 7) as u8).collect();
+        for bytes in [
+            1,
+            CHUNK_BYTES - 1,
+            CHUNK_BYTES,
+            CHUNK_BYTES + 1,
+            3 * CHUNK_BYTES,
+        ] {
+            for step in [1000, CHUNK_BYTES, 50_000] {
+                let mut spill = spills.create().unwrap();
+                for piece in octets[..bytes].chunks(step) {
+                    spill.write(piece).unwrap();
+                }
+                let spilled = spill.finish().unwrap();
+                assert_eq!(spilled.chunk_crcs(), chunk_crcs(&octets[..bytes]));
+                let mut back = vec![0; bytes + 1];
+                assert_eq!(spilled.read_at(0, &mut back).unwrap(), bytes);
+                assert_eq!(back[..bytes], octets[..bytes]);
+            }
+        }
+        assert_eq!(names(&*disk), [0, 0]);
+    }
+
+    #[test]
+    fn a_file_is_kept_by_its_name_or_goes() {
+        let disk = Arc::new(RecordingDisk::new());
+        let spills = Spills::new(disk.clone(), random, 0).unwrap();
+        let unfinished = spills.create().unwrap();
+        let finished = spills.create().unwrap().finish().unwrap();
+        assert_eq!(names(&*disk), [2, 0]);
+        drop((unfinished, finished));
+        assert_eq!(names(&*disk), [0, 0]);
+        for number in 1..=3 {
+            let spilled = spills.create().unwrap().finish().unwrap();
+            spilled.keep(EmailId([number; 16])).unwrap();
+        }
+        std::mem::forget(spills.create().unwrap());
+        assert_eq!(names(&*disk), [1, 3]);
+        let removed = spills
+            .sweep(&mut |email| email == EmailId([2; 16]))
+            .unwrap();
+        assert_eq!((removed, names(&*disk)), (3, [0, 1]));
+        spills.remove_message(EmailId([2; 16])).unwrap();
+        spills.remove_message(EmailId([2; 16])).unwrap();
+        assert_eq!(names(&*disk), [0, 0]);
+    }
+
+    #[test]
+    fn what_is_under_way_counts_against_free_space() {
+        let full = Arc::new(FullDisk::new(Arc::new(RecordingDisk::new()), 0));
+        let spills = Spills::new(full.clone(), random, 500).unwrap();
+        for (room, granted) in [
+            (CLAIM_BYTES - 1, 0),
+            (CLAIM_BYTES, 1),
+            (CLAIM_BYTES + 1, 1),
+            (2 * CLAIM_BYTES, 2),
+        ] {
+            full.resize(500 + room);
+            let open: Vec<Spill> = std::iter::from_fn(|| spills.create().ok())
+                .take(9)
+                .collect();
+            assert_eq!(open.len(), granted, "{room}");
+        }
+        assert_eq!(spills.room_bytes().unwrap(), 2 * CLAIM_BYTES);
+    }
 }

@@ -488,6 +488,10 @@ fn lay_out_one(heads: &mut Vec<u8>, entry: &Entry<'_>) -> Result<Piece, AppendEr
         Some(meta) => (meta.bytes, meta.email),
         None => (0, EmailId([0; 16])),
     };
+    let prefixes = entry.record.content().map_or(0, |meta| meta.prefixes.len());
+    if prefixes > RECORD_LIST_MAX {
+        return Err(AppendError::TooLarge("prefixes of a record"));
+    }
     let inline_fits = match entry.content {
         EntryContent::Inline(content) => content.len() as u64 == content_bytes,
         _ => true,

@@ -64,7 +64,7 @@ impl Run {
         let mut left = steps;
         while left > 0 {
             left -= 1;
-            let Some(open) = log.as_mut().or_else(|| None) else {
+            let Some(open) = log.as_mut() else {
                 log = self.open();
                 continue;
             };

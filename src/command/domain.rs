@@ -54,7 +54,8 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
                 None => format!("{name} is a domain of this box"),
             };
             let name = (*name).to_owned();
-            let answer = Door::open_or_make(&arguments)?.ask(Request::DomainAdd { name, mirror })?;
+            let answer =
+                Door::open_or_make(&arguments)?.ask(Request::DomainAdd { name, mirror })?;
             report(&arguments, &sentence, &answer.end)
         }
         ["list"] => {

@@ -330,3 +330,5 @@ pub const RECLAIM_SEGMENTS_MAX: usize = 16;
 pub const RECLAIM_GARBAGE_PERCENT_MIN: u64 = 50;
 /// The same when room is wanted.
 pub const RECLAIM_URGENT_PERCENT_MIN: u64 = 10;
+/// Findings that a check lists; the rest is counted.
+pub const CHECK_FINDINGS_MAX: usize = 200;

@@ -2,9 +2,40 @@
 //!
 //! Everything here is synchronous: `run/lanes.rs` owns the threads. One [`Writer`] takes what all sessions have
 //! ready, writes it as one batch, flushes once and answers all of them; any number of [`Reader`]s look at the index
-//! and read ranges of the log.
+//! and read ranges of the log. Nothing of a change is answered before its record is flushed, and nothing of it is in
+//! the committed index before that either.
+//!
+//! # Which files and rows make which state
+//!
+//! | there is | that means | a crash may leave | who cleans it |
+//! |---|---|---|---|
+//! | `lock`, locked by flock | a process has the store open | the file without the lock | nobody: the kernel drops the lock |
+//! | `format` | which version wrote the directory | `format.new` | the next open writes it again |
+//! | `log/N.seg`, head says live | its batches up to the end that the chain of heads names are acknowledged | a torn batch at the end of the last one | the next open leaves it behind and takes another segment |
+//! | `log/N.seg`, head says free | its room may be used again; nothing in it counts | a head that says live although all is copied | reclaiming, in a later round |
+//! | `log/N.seg` without a head | an allocated file that never held a record | the same | the next segment that is needed |
+//! | a batch whose head names a later flushed LSN before it | it is acknowledged; if unreadable it is damage | - | reported at open and by `store check` |
+//! | `incoming/HEX` | a large body on its way in | the file, whole or not | the next open removes all of them |
+//! | `messages/HEX` and a `content` row with `file` | a large message | - | removed when nobody refers to it and the index is synced |
+//! | `messages/HEX` and no row after replay | its record was never written, or nobody needs it | the same | the next open removes it |
+//! | `index.sqlite`, `meta.lsn` = n | every record up to n is applied, none above | an older n, never a newer | the next open replays the rest |
+//! | `index.sqlite` without its row of `meta` | it was being made anew | the same | the next open makes it anew |
+//! | no `index.sqlite` | nothing | the same | the next open makes it from the log |
+//! | row in `message` | a message that a client sees | | |
+//! | row in `expunged`, `kept` = 1 | it can be undeleted | | upkeep, after seven days of uptime or for want of room |
+//! | row in `expunged`, `kept` = 0 | history for QRESYNC; it moved or came back | | the same |
+//! | row in `mailbox`, `gone` = 1 | deleted, messages of it can be undeleted | | goes with the last of them |
+//! | row in `content`, `segment` = -1 | its batch is being written | never: the savepoint goes | |
+//! | row in `content`, nothing refers to it | cannot be: the last reference takes it along | | `store check` says so |
+//! | row in `queue` and `queue_recipient` | recipients elsewhere that still wait | | an outcome, or `queue drop` |
+//! | `removed_account` | the account stays removed, whatever old records say | | nobody: ids are never given again |
+//! | copies in the log whose content row names another place | reclaiming was cut off | the same | reclaiming, as garbage |
+//! | `state.sqlite` | accounts, aliases, domains: the authority, flushed by itself | a rolled back change | SQLite |
+//! | an account in `state.sqlite` without INBOX | it was just added | the same | its first delivery makes INBOX |
+//! | `learned.sqlite` | may be lost | | made anew |
 
 pub mod change;
+pub mod check;
 pub mod disk;
 pub mod ids;
 pub mod index;

@@ -10,7 +10,7 @@ use super::shared::{OpenReport, Parts, Shared, index_path};
 use super::spill::Spills;
 use super::state::StateWriter;
 use super::{Options, StoreError, Writer};
-use crate::limits::INDEX_CHANGES_MAX;
+use crate::limits::{INDEX_CHANGES_MAX, SEGMENT_BYTES};
 use std::collections::HashSet;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -22,6 +22,14 @@ const FORMAT: u32 = 1;
 /// Opens (or makes) the store, replays what the index has not seen, and takes the lock of the data directory.
 /// A lock held by another process, an unknown version or record kind is an error that names it.
 pub fn open(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
+    open_sized(options, SEGMENT_BYTES)
+}
+
+/// [`open`] with segments of another size, for tests.
+pub(super) fn open_sized(
+    options: Options,
+    segment_bytes: u64,
+) -> Result<(Writer, Arc<Shared>), StoreError> {
     make_private(&options.dir).map_err(|e| {
         StoreError(format!(
             "cannot make the data directory {}: {e}",
@@ -32,7 +40,7 @@ pub fn open(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
     check_format(&options.dir)?;
     let state = StateWriter::open(&options.dir)?;
     let mut report = OpenReport::default();
-    let mut opening = Opening::new(options.disk.clone(), options.random)?;
+    let mut opening = Opening::sized(options.disk.clone(), options.random, segment_bytes)?;
     let (mut index, renewed) = bring_up(&options, &mut opening, &mut report)?;
     let spills = Spills::new(options.disk.clone(), options.random, options.reserve_bytes)?;
     sweep(&spills, &index, &mut report)?;

@@ -44,7 +44,7 @@ impl Index {
         self.db
             .prepare_cached(
                 "SELECT id, email, segment, generation, at, iif(file, 0, bytes) FROM content
-                 INDEXED BY content_segment WHERE segment = ?1 LIMIT ?2",
+                 INDEXED BY content_segment WHERE segment = ?1 AND segment >= 0 LIMIT ?2",
             )?
             .query_map(params![segment, rows_max], |row| {
                 Ok(Live {

@@ -1,7 +1,9 @@
 //! Tests of the store as a whole, each on a directory of its own.
 
 mod basic;
+mod crash;
 mod model;
+mod trouble;
 
 use super::change::*;
 use super::disk::{Disk, real::RealDisk};

@@ -70,6 +70,14 @@ impl Writer {
         Ok(expired > 0)
     }
 
+    /// Ends the retention of everything that is expunged: `mail` cannot bring it back afterwards.
+    #[cfg(test)]
+    pub(in crate::store) fn end_retention(&mut self) -> Result<(), StoreError> {
+        self.index.meta.uptime_secs += 1;
+        while self.expire(0)? {}
+        Ok(())
+    }
+
     /// Space is short: retention yields first, then the emptiest segments. At most once in two seconds.
     pub(super) fn squeeze(&mut self, now_millis: i64) -> Result<(), StoreError> {
         if (now_millis - self.upkeep.squeezed_millis).abs() < 2_000 {

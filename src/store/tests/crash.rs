@@ -1,0 +1,149 @@
+//! Power cuts: a disk that remembers everything says what is left behind any operation, `index.sqlite` is taken from
+//! an earlier moment or missing, and what was answered is there, whole and once.
+
+use super::model::{ACCOUNTS, Picture, Player, picture};
+use super::*;
+use crate::store::disk::Flush;
+use crate::store::disk::recording::{Crash, RecordingDisk};
+use crate::store::open::open_sized;
+
+/// Small, so that a short workload crosses their ends.
+const SEGMENT: u64 = 1024 * 1024;
+
+/// A moment of the workload: everything before it was answered.
+struct Moment {
+    operations: usize,
+    picture: Picture,
+    /// A copy of SQLite's files.
+    index: Dir,
+}
+
+fn copy_index(from: &Dir) -> Dir {
+    let to = Dir::new();
+    for name in ["index.sqlite", "index.sqlite-wal", "state.sqlite", "state.sqlite-wal", "format"] {
+        let source = from.0.join(name);
+        if source.exists() {
+            std::fs::copy(&source, to.0.join(name)).expect("a copy");
+        }
+    }
+    to
+}
+
+fn large(shared: &Arc<Shared>, serial: usize) -> Change {
+    let bytes = text(&format!("large {serial}"), 200_000);
+    let mut spill = spill::Spill::create(shared).expect("a spill");
+    spill.write(&bytes).expect("written");
+    let mut change = deliver(ACCOUNTS[0], "X-Large: 1\r\n", &bytes);
+    if let Change::Deliver(delivery) = &mut change {
+        delivery.message.content = Content::Large(spill.finish().expect("finished"));
+    }
+    change
+}
+
+/// Plays on `disk`; a moment after each commit.
+fn workload(disk: &RecordingDisk, seed: u64, commits: usize) -> Vec<Moment> {
+    let dir = Dir::new();
+    let (mut writer, shared) =
+        open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
+    for account in ACCOUNTS {
+        one(&mut writer, Change::AccountMailboxes { account });
+    }
+    let mut player = Player::new(seed);
+    let mut moments = Vec::new();
+    for n in 0..commits {
+        writer.publish().expect("published");
+        player.model = picture(&shared);
+        moments.push(Moment {
+            operations: disk.operations(),
+            picture: player.model.clone(),
+            index: copy_index(&dir),
+        });
+        let mut changes: Vec<Change> = (0..1 + player.dice.next(6)).map(|_| player.draw()).collect();
+        if n % 5 == 1 {
+            changes.push(large(&shared, n));
+        }
+        writer.commit(changes, NOW);
+        if n % 7 == 6 {
+            while writer.upkeep(NOW).expect("upkeep") {}
+        }
+    }
+    moments
+}
+
+/// Opens what a power cut left; says what is wrong, if anything.
+fn cut(disk: &RecordingDisk, moments: &[Moment], count: usize, crash: Crash, old: Option<usize>) -> Result<(), String> {
+    let left: Arc<dyn Disk> = Arc::new(disk.after(count, crash));
+    let at = moments.iter().rposition(|moment| moment.operations <= count).unwrap_or(0);
+    let dir = match old {
+        Some(back) => copy_index(&moments[at.saturating_sub(back)].index),
+        None => Dir::new(),
+    };
+    let (mut writer, shared) = open_sized(dir.options_over(left), SEGMENT).map_err(|e| e.0)?;
+    let seen = picture(&shared);
+    let next = moments.get(at + 1).map(|moment| &moment.picture);
+    if seen != moments[at].picture && Some(&seen) != next {
+        return Err(format!("not what was answered: {:?}", shared.open_report()));
+    }
+    let done = one(&mut writer, deliver(ACCOUNTS[0], "", b"Subject: after\r\n\r\n"));
+    writer.publish().map_err(|e| e.0)?;
+    let Outcome::Delivered { placed, .. } = done.outcome else { return Err("no delivery".into()) };
+    let before = seen.folders[&(ACCOUNTS[0].0, "INBOX".into())].uid_next;
+    if placed[0].1 < before {
+        return Err("a UID came again".into());
+    }
+    let report = check::check_open(&shared, &mut |_, _| {}).map_err(|e| e.0)?;
+    match report.is_clean() {
+        true => Ok(()),
+        false => Err(report.findings.join("; ")),
+    }
+}
+
+#[test]
+fn what_was_answered_survives_any_power_cut() {
+    let disk = RecordingDisk::new();
+    let moments = workload(&disk, 5, 16);
+    let first = moments[0].operations;
+    let operations = disk.operations();
+    let step = ((operations - first) / 40).max(1);
+    for (n, count) in (first..=operations).step_by(step).enumerate() {
+        let crash = match n % 4 {
+            0 => Crash::Dropped,
+            1 => Crash::Kept,
+            2 => Crash::Reordered(n as u64),
+            _ => Crash::Torn(n as u64),
+        };
+        let old = [Some(0), None, Some(3)][n % 3];
+        if let Err(why) = cut(&disk, &moments, count, crash, old) {
+            panic!("after {count} of {operations} operations, {crash:?}, index {old:?}: {why}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_flush_is_noticed() {
+    for which in [Flush::Batch, Flush::SegmentName, Flush::MessageFile, Flush::MessageName] {
+        let disk = RecordingDisk::new();
+        disk.omit(which);
+        let moments = workload(&disk, 5, 6);
+        let noticed = moments.iter().any(|moment| {
+            let count = moment.operations;
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                cut(&disk, &moments, count, Crash::Dropped, None).is_err()
+            }))
+            .unwrap_or(true)
+        });
+        assert!(noticed, "{which:?} can be left out and nobody sees it");
+    }
+}
+
+#[test]
+fn one_flush_a_batch() {
+    let disk = RecordingDisk::new();
+    let dir = Dir::new();
+    let (mut writer, _shared) = open(dir.options_over(Arc::new(disk.clone()))).expect("opens");
+    one(&mut writer, Change::AccountMailboxes { account: ANNA });
+    let before = disk.flushes(Flush::Batch);
+    let changes = (0..64).map(|n| deliver(ANNA, "X: y\r\n", &text(&format!("{n}"), 5000))).collect();
+    assert!(writer.commit(changes, NOW).iter().all(Result::is_ok));
+    assert_eq!(disk.flushes(Flush::Batch) - before, 1);
+}

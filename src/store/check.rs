@@ -53,7 +53,10 @@ pub fn check(options: Options, progress: &mut dyn FnMut(&str, u64)) -> Result<Re
 }
 
 /// Checks a store that is open, as of the index's last publish.
-pub fn check_open(shared: &Arc<Shared>, progress: &mut dyn FnMut(&str, u64)) -> Result<Report, StoreError> {
+pub fn check_open(
+    shared: &Arc<Shared>,
+    progress: &mut dyn FnMut(&str, u64),
+) -> Result<Report, StoreError> {
     let db = index::connect_reader(&index_path(&shared.dir)).map_err(StoreError::index)?;
     let mut report = Report::default();
     check_log(shared, &mut report, progress)?;
@@ -66,7 +69,11 @@ pub fn check_open(shared: &Arc<Shared>, progress: &mut dyn FnMut(&str, u64)) -> 
 }
 
 /// Every record of every live segment.
-fn check_log(shared: &Shared, report: &mut Report, progress: &mut dyn FnMut(&str, u64)) -> Result<(), StoreError> {
+fn check_log(
+    shared: &Shared,
+    report: &mut Report,
+    progress: &mut dyn FnMut(&str, u64),
+) -> Result<(), StoreError> {
     let live = shared.segments.live();
     report.segments = (live.len(), shared.segments.free());
     for info in live {
@@ -102,7 +109,9 @@ fn check_contents(
                 Ok((row.get(0)?, EmailId(row.get(1)?), at, row.get(5)?))
             })?
             .collect::<rusqlite::Result<_>>()?;
-        let Some(last) = piece.last() else { return Ok(()) };
+        let Some(last) = piece.last() else {
+            return Ok(());
+        };
         after = last.0;
         for (id, email, at, bytes) in piece {
             progress("messages", report.contents);
@@ -126,15 +135,22 @@ fn read_all(
 ) -> Result<(), StoreError> {
     let content = shared.segments.content(at, email)?;
     let (_, record) = shared.segments.record(at)?;
-    let agrees = record.content().is_some_and(|meta| meta.email == email && meta.bytes == bytes);
+    let agrees = record
+        .content()
+        .is_some_and(|meta| meta.email == email && meta.bytes == bytes);
     if content.bytes() != bytes || !agrees {
-        return Err(StoreError("the index and the log disagree about its size".into()));
+        return Err(StoreError(
+            "the index and the log disagree about its size".into(),
+        ));
     }
     let mut done = 0;
     while done < bytes {
         let read = content.read_at(done, chunk)?;
         if read == 0 {
-            return Err(StoreError(format!("{} ends too early", message_path(email).display())));
+            return Err(StoreError(format!(
+                "{} ends too early",
+                message_path(email).display()
+            )));
         }
         done += read as u64;
     }
@@ -143,8 +159,12 @@ fn read_all(
 
 /// Whether the index still says so: what was relocated or expunged meanwhile is no finding.
 fn is_still(db: &Connection, id: i64, at: Location) -> rusqlite::Result<bool> {
-    db.prepare_cached("SELECT EXISTS(SELECT 1 FROM content WHERE id = ?1 AND segment = ?2 AND at = ?3)")?
-        .query_row(rusqlite::params![id, at.segment, at.offset], |row| row.get(0))
+    db.prepare_cached(
+        "SELECT EXISTS(SELECT 1 FROM content WHERE id = ?1 AND segment = ?2 AND at = ?3)",
+    )?
+    .query_row(rusqlite::params![id, at.segment, at.offset], |row| {
+        row.get(0)
+    })
 }
 
 /// Questions whose answer must be zero.
@@ -200,7 +220,11 @@ const RULES: [(&str, &str); 9] = [
     ),
 ];
 
-fn check_tables(db: &Connection, report: &mut Report, progress: &mut dyn FnMut(&str, u64)) -> rusqlite::Result<()> {
+fn check_tables(
+    db: &Connection,
+    report: &mut Report,
+    progress: &mut dyn FnMut(&str, u64),
+) -> rusqlite::Result<()> {
     for (number, (what, sql)) in RULES.iter().enumerate() {
         progress("index", number as u64);
         let wrong: u64 = db.query_row(sql, [], |row| row.get(0))?;
@@ -210,7 +234,9 @@ fn check_tables(db: &Connection, report: &mut Report, progress: &mut dyn FnMut(&
     }
     let answer: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if answer != "ok" {
-        report.find(format!("index.sqlite is damaged ({answer}): run `pillarbox store rebuild`"));
+        report.find(format!(
+            "index.sqlite is damaged ({answer}): run `pillarbox store rebuild`"
+        ));
     }
     Ok(())
 }
@@ -224,5 +250,8 @@ pub fn orphans(shared: &Shared) -> Result<Vec<String>, StoreError> {
         .disk()
         .list(Path::new("messages"))
         .map_err(|e| StoreError(format!("cannot list messages in the data directory: {e}")))?;
-    Ok(names.into_iter().filter(|name| !named.contains(&Path::new("messages").join(name))).collect())
+    Ok(names
+        .into_iter()
+        .filter(|name| !named.contains(&Path::new("messages").join(name)))
+        .collect())
 }

@@ -20,7 +20,13 @@ struct Moment {
 
 fn copy_index(from: &Dir) -> Dir {
     let to = Dir::new();
-    for name in ["index.sqlite", "index.sqlite-wal", "state.sqlite", "state.sqlite-wal", "format"] {
+    for name in [
+        "index.sqlite",
+        "index.sqlite-wal",
+        "state.sqlite",
+        "state.sqlite-wal",
+        "format",
+    ] {
         let source = from.0.join(name);
         if source.exists() {
             std::fs::copy(&source, to.0.join(name)).expect("a copy");
@@ -52,13 +58,11 @@ fn workload(disk: &RecordingDisk, seed: u64, commits: usize) -> Vec<Moment> {
     let mut moments = Vec::new();
     for n in 0..commits {
         writer.publish().expect("published");
+        moments.push(moment(disk, &shared, &dir));
         player.model = picture(&shared);
-        moments.push(Moment {
-            operations: disk.operations(),
-            picture: player.model.clone(),
-            index: copy_index(&dir),
-        });
-        let mut changes: Vec<Change> = (0..1 + player.dice.next(6)).map(|_| player.draw()).collect();
+        let mut changes: Vec<Change> = (0..1 + player.dice.next(6))
+            .map(|_| player.draw())
+            .collect();
         if n % 5 == 1 {
             changes.push(large(&shared, n));
         }
@@ -67,13 +71,32 @@ fn workload(disk: &RecordingDisk, seed: u64, commits: usize) -> Vec<Moment> {
             while writer.upkeep(NOW).expect("upkeep") {}
         }
     }
+    writer.publish().expect("published");
+    moments.push(moment(disk, &shared, &dir));
     moments
 }
 
+fn moment(disk: &RecordingDisk, shared: &Arc<Shared>, dir: &Dir) -> Moment {
+    Moment {
+        operations: disk.operations(),
+        picture: picture(shared),
+        index: copy_index(dir),
+    }
+}
+
 /// Opens what a power cut left; says what is wrong, if anything.
-fn cut(disk: &RecordingDisk, moments: &[Moment], count: usize, crash: Crash, old: Option<usize>) -> Result<(), String> {
+fn cut(
+    disk: &RecordingDisk,
+    moments: &[Moment],
+    count: usize,
+    crash: Crash,
+    old: Option<usize>,
+) -> Result<(), String> {
     let left: Arc<dyn Disk> = Arc::new(disk.after(count, crash));
-    let at = moments.iter().rposition(|moment| moment.operations <= count).unwrap_or(0);
+    let at = moments
+        .iter()
+        .rposition(|moment| moment.operations <= count)
+        .unwrap_or(0);
     let dir = match old {
         Some(back) => copy_index(&moments[at.saturating_sub(back)].index),
         None => Dir::new(),
@@ -84,9 +107,14 @@ fn cut(disk: &RecordingDisk, moments: &[Moment], count: usize, crash: Crash, old
     if seen != moments[at].picture && Some(&seen) != next {
         return Err(format!("not what was answered: {:?}", shared.open_report()));
     }
-    let done = one(&mut writer, deliver(ACCOUNTS[0], "", b"Subject: after\r\n\r\n"));
+    let done = one(
+        &mut writer,
+        deliver(ACCOUNTS[0], "", b"Subject: after\r\n\r\n"),
+    );
     writer.publish().map_err(|e| e.0)?;
-    let Outcome::Delivered { placed, .. } = done.outcome else { return Err("no delivery".into()) };
+    let Outcome::Delivered { placed, .. } = done.outcome else {
+        return Err("no delivery".into());
+    };
     let before = seen.folders[&(ACCOUNTS[0].0, "INBOX".into())].uid_next;
     if placed[0].1 < before {
         return Err("a UID came again".into());
@@ -104,7 +132,7 @@ fn what_was_answered_survives_any_power_cut() {
     let moments = workload(&disk, 5, 16);
     let first = moments[0].operations;
     let operations = disk.operations();
-    let step = ((operations - first) / 40).max(1);
+    let step = ((operations - first) / 48).max(1);
     for (n, count) in (first..=operations).step_by(step).enumerate() {
         let crash = match n % 4 {
             0 => Crash::Dropped,
@@ -121,7 +149,12 @@ fn what_was_answered_survives_any_power_cut() {
 
 #[test]
 fn a_missing_flush_is_noticed() {
-    for which in [Flush::Batch, Flush::SegmentName, Flush::MessageFile, Flush::MessageName] {
+    for which in [
+        Flush::Batch,
+        Flush::SegmentName,
+        Flush::MessageFile,
+        Flush::MessageName,
+    ] {
         let disk = RecordingDisk::new();
         disk.omit(which);
         let moments = workload(&disk, 5, 6);
@@ -143,7 +176,9 @@ fn one_flush_a_batch() {
     let (mut writer, _shared) = open(dir.options_over(Arc::new(disk.clone()))).expect("opens");
     one(&mut writer, Change::AccountMailboxes { account: ANNA });
     let before = disk.flushes(Flush::Batch);
-    let changes = (0..64).map(|n| deliver(ANNA, "X: y\r\n", &text(&format!("{n}"), 5000))).collect();
+    let changes = (0..64)
+        .map(|n| deliver(ANNA, "X: y\r\n", &text(&format!("{n}"), 5000)))
+        .collect();
     assert!(writer.commit(changes, NOW).iter().all(Result::is_ok));
     assert_eq!(disk.flushes(Flush::Batch) - before, 1);
 }

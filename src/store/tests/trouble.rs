@@ -32,24 +32,33 @@ fn fail_each(lasting: Lasting, step: u64) {
                     let done = try_one(&mut writer, deliver(ANNA, "", &bytes));
                     answered.push((bytes, done.is_ok()));
                 }
-                let changes = (0..3).map(|k| deliver(ANNA, "", &text(&format!("{n}.{k}"), 90_000))).collect();
+                let changes = (0..3)
+                    .map(|k| deliver(ANNA, "", &text(&format!("{n}.{k}"), 90_000)))
+                    .collect();
                 for (k, done) in writer.commit(changes, NOW).into_iter().enumerate() {
                     answered.push((text(&format!("{n}.{k}"), 90_000), done.is_ok()));
                 }
             }
         }
         let operations = failing.operations();
-        let (_writer, shared) = open_sized(dir.options_over(Arc::new(disk)), SEGMENT).expect("opens");
+        let (_writer, shared) =
+            open_sized(dir.options_over(Arc::new(disk)), SEGMENT).expect("opens");
         let mut reader = shared.reader().expect("a reader");
         let mut found = Vec::new();
         if let Some(inbox) = reader.mailbox(ANNA, "INBOX").expect("read") {
-            found = rows(&mut reader, inbox.id).iter().map(|row| served(&mut reader, row)).collect();
+            found = rows(&mut reader, inbox.id)
+                .iter()
+                .map(|row| served(&mut reader, row))
+                .collect();
         }
         for (bytes, ok) in &answered {
             let times = found.iter().filter(|seen| *seen == bytes).count();
             // A disk that never works again cannot be told that a batch does not count: it may be found whole later.
             let undoable = *ok || lasting == Lasting::Once;
-            assert!(times == usize::from(*ok) || (!undoable && times == 1), "operation {at}, {lasting:?}: answered {ok}");
+            assert!(
+                times == usize::from(*ok) || (!undoable && times == 1),
+                "operation {at}, {lasting:?}: answered {ok}"
+            );
         }
         let report = check::check_open(&shared, &mut |_, _| {}).expect("checked");
         assert!(report.is_clean(), "operation {at}: {report:?}");
@@ -74,12 +83,18 @@ fn any_operation_of_the_disk_may_be_the_last_that_works() {
 fn a_full_disk_refuses_mail_but_takes_expunges_and_recovers() {
     let disk = Arc::new(FullDisk::new(Arc::new(RecordingDisk::new()), 8 * SEGMENT));
     let dir = Dir::new();
-    let options = Options { reserve_bytes: 2 * SEGMENT, ..dir.options_over(disk.clone()) };
+    let options = Options {
+        reserve_bytes: 2 * SEGMENT,
+        ..dir.options_over(disk.clone())
+    };
     let (mut writer, shared) = open_sized(options, SEGMENT).expect("opens");
     one(&mut writer, Change::AccountMailboxes { account: ANNA });
     let mut taken = 0;
     let refused = loop {
-        match try_one(&mut writer, deliver(ANNA, "", &text(&format!("{taken}"), 100_000))) {
+        match try_one(
+            &mut writer,
+            deliver(ANNA, "", &text(&format!("{taken}"), 100_000)),
+        ) {
             Ok(_) => taken += 1,
             Err(refused) => break refused,
         }
@@ -91,11 +106,27 @@ fn a_full_disk_refuses_mail_but_takes_expunges_and_recovers() {
     let inbox = reader.mailbox(ANNA, "INBOX").expect("read").expect("there");
     assert_eq!(inbox.messages, taken);
     let flags = names(Flags::DELETED, &[]);
-    one(&mut writer, Change::Flags { mailbox: inbox.id, uids: all(), how: FlagsHow::Add, flags });
-    one(&mut writer, Change::Expunge { mailbox: inbox.id, uids: None });
+    one(
+        &mut writer,
+        Change::Flags {
+            mailbox: inbox.id,
+            uids: all(),
+            how: FlagsHow::Add,
+            flags,
+        },
+    );
+    one(
+        &mut writer,
+        Change::Expunge {
+            mailbox: inbox.id,
+            uids: None,
+        },
+    );
     // Retention yields, its segments are given back, and mail is taken again without a restart.
     let later = NOW + 10_000;
-    let answer = writer.commit(vec![deliver(ANNA, "", &text("again", 1000))], later).pop();
+    let answer = writer
+        .commit(vec![deliver(ANNA, "", &text("again", 1000))], later)
+        .pop();
     assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
     writer.publish().expect("published");
     let seen = picture(&shared);
@@ -112,7 +143,9 @@ fn reclaiming_changes_nothing_that_anybody_sees() {
     for seed in [21, 22] {
         let disk = RecordingDisk::new();
         let dir = Dir::new();
-        let open = |dir: &Dir| open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
+        let open = |dir: &Dir| {
+            open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens")
+        };
         let (mut writer, mut shared) = open(&dir);
         for account in ACCOUNTS {
             one(&mut writer, Change::AccountMailboxes { account });
@@ -123,12 +156,22 @@ fn reclaiming_changes_nothing_that_anybody_sees() {
             writer.publish().expect("published");
             player.model = picture(&shared);
             let mut changes: Vec<Change> = (0..20).map(|_| player.draw()).collect();
-            changes.extend((0..6).map(|n| deliver(ACCOUNTS[1], "", &text(&format!("{round}.{n}"), 100_000))));
+            changes.extend(
+                (0..6).map(|n| deliver(ACCOUNTS[1], "", &text(&format!("{round}.{n}"), 100_000))),
+            );
             if let Some(inbox) = player.model.folders.get(&(2, "INBOX".into())) {
                 let mailbox = MailboxId(inbox.id);
                 let flags = names(Flags::DELETED, &[]);
-                changes.push(Change::Flags { mailbox, uids: all(), how: FlagsHow::Add, flags });
-                changes.push(Change::Expunge { mailbox, uids: None });
+                changes.push(Change::Flags {
+                    mailbox,
+                    uids: all(),
+                    how: FlagsHow::Add,
+                    flags,
+                });
+                changes.push(Change::Expunge {
+                    mailbox,
+                    uids: None,
+                });
             }
             writer.commit(changes, NOW);
             writer.publish().expect("published");
@@ -152,7 +195,12 @@ fn reclaiming_changes_nothing_that_anybody_sees() {
                     }
                 }
                 (writer, shared) = open(&dir);
-                assert_eq!(picture(&shared), before, "seed {seed} round {round}: {:?}", shared.open_report());
+                assert_eq!(
+                    picture(&shared),
+                    before,
+                    "seed {seed} round {round}: {:?}",
+                    shared.open_report()
+                );
             }
         }
         assert!(freed > 0, "nothing was reclaimed");
@@ -163,10 +211,14 @@ fn reclaiming_changes_nothing_that_anybody_sees() {
 fn a_damaged_block_is_reported_and_everything_else_served() {
     let disk = RecordingDisk::new();
     let dir = Dir::new();
-    let (mut writer, shared) = open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
+    let (mut writer, shared) =
+        open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
     one(&mut writer, Change::AccountMailboxes { account: ANNA });
     for n in 0..6 {
-        one(&mut writer, deliver(ANNA, "", &text(&format!("{n}"), 20_000)));
+        one(
+            &mut writer,
+            deliver(ANNA, "", &text(&format!("{n}"), 20_000)),
+        );
     }
     writer.publish().expect("published");
     let before = picture(&shared);
@@ -174,7 +226,8 @@ fn a_damaged_block_is_reported_and_everything_else_served() {
     drop(shared);
     // Octets in the middle of the third message's content, then its record's head as well.
     disk.damage(std::path::Path::new("log/00000001.seg"), 4096 * 16, 64);
-    let (writer, shared) = open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
+    let (writer, shared) =
+        open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
     let report = check::check_open(&shared, &mut |_, _| {}).expect("checked");
     assert!(!report.is_clean());
     let mut reader = shared.reader().expect("a reader");

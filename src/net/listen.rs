@@ -17,12 +17,14 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One listening socket in the runtime.
 pub struct Listener {
-    socket: TcpListener,
+    socket: AsyncFd<std::net::TcpListener>,
     local: SocketAddr,
 }
 
@@ -219,7 +221,7 @@ impl Listener {
         socket.set_nonblocking(true)?;
         Ok(Listener {
             local: socket.local_addr()?,
-            socket: TcpListener::from_std(socket)?,
+            socket: AsyncFd::with_interest(socket, Interest::READABLE)?,
         })
     }
 
@@ -233,16 +235,27 @@ impl Listener {
     /// memory) are waited out. Cancel-safe.
     pub async fn accept(&self, gate: &Gate, refusal: &[u8]) -> (Conn, Place) {
         loop {
-            let Ok(permit) = Arc::clone(&gate.permits).acquire_owned().await else {
-                // Nobody closes the semaphore.
-                return std::future::pending().await;
-            };
-            let (socket, peer) = match self.socket.accept().await {
-                Ok(accepted) => accepted,
+            // A listener that waits for its first client holds no permit: several share one gate.
+            let mut ready = match self.socket.readable().await {
+                Ok(ready) => ready,
                 Err(error) => {
                     self.wait_out(&error).await;
                     continue;
                 }
+            };
+            let Ok(permit) = Arc::clone(&gate.permits).acquire_owned().await else {
+                // Nobody closes the semaphore.
+                return std::future::pending().await;
+            };
+            let (socket, peer) = match ready.try_io(|socket| accept_one(socket.get_ref())) {
+                Ok(Ok(accepted)) => accepted,
+                Ok(Err(error)) => {
+                    drop(permit);
+                    self.wait_out(&error).await;
+                    continue;
+                }
+                // Nobody there any more.
+                Err(_) => continue,
             };
             let Some(place) = gate.enter(permit, peer.ip()) else {
                 log::info!(
@@ -275,11 +288,16 @@ impl Listener {
     }
 }
 
+fn accept_one(socket: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (accepted, peer) = socket.accept()?;
+    accepted.set_nonblocking(true)?;
+    Ok((TcpStream::from_std(accepted)?, peer))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
-    use tokio::net::TcpStream;
 
     fn any() -> SocketAddr {
         "127.0.0.1:0".parse().unwrap()
@@ -299,6 +317,19 @@ mod tests {
         }
         drop(place);
         listener.accept(&gate, b"").await;
+    }
+
+    #[tokio::test]
+    async fn a_listener_without_clients_holds_no_permit() {
+        let gate = Gate::new(1);
+        let quiet = Listener::new(bind(any()).unwrap()).unwrap();
+        let busy = Listener::new(bind(any()).unwrap()).unwrap();
+        let _client = TcpStream::connect(busy.local()).await.unwrap();
+        tokio::select! {
+            biased;
+            _ = quiet.accept(&gate, b"") => panic!("nobody came here"),
+            (conn, _place) = busy.accept(&gate, b"") => assert_eq!(conn.local(), busy.local()),
+        }
     }
 
     #[tokio::test]

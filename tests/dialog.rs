@@ -5,6 +5,8 @@
 
 #[path = "dialog/live_box.rs"]
 mod live_box;
+#[path = "dialog/smtp_corpus.rs"]
+mod smtp_corpus;
 #[path = "dialog/smtp_messages.rs"]
 mod smtp_messages;
 #[path = "dialog/smtp_rules.rs"]

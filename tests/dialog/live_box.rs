@@ -137,26 +137,37 @@ impl LiveBox {
     /// The last message in somebody's INBOX, as served.
     pub async fn last(&self, local: &str) -> String {
         let account = self.account(local).await;
+        let inbox = self
+            .server
+            .lanes
+            .read(move |reader| reader.mailbox(account, "INBOX").unwrap().unwrap());
+        let uid = inbox.await.uid_next - 1;
+        String::from_utf8(self.message(local, uid).await).unwrap()
+    }
+
+    /// A message in somebody's INBOX, as served.
+    pub async fn message(&self, local: &str, uid: u32) -> Vec<u8> {
+        let account = self.account(local).await;
         let message = self.server.lanes.read(move |reader| {
             let inbox = reader.mailbox(account, "INBOX").unwrap().unwrap();
-            let uid = inbox.uid_next - 1;
             let mut found = None;
             reader
                 .rows(inbox.id, uid, uid, 1, &mut |row| {
-                    found = Some((row.content, row.prefix));
+                    found = Some((row.content, row.prefix, row.served_bytes));
                     true
                 })
                 .unwrap();
-            let (content, prefix) = found.unwrap();
+            let (content, prefix, bytes) = found.unwrap();
             let content = reader.content(content, prefix).unwrap();
-            let mut octets = vec![0; content.served_bytes() as usize];
+            assert_eq!(content.served_bytes(), bytes);
+            let mut octets = vec![0; bytes as usize];
             let mut at = 0;
             while at < octets.len() {
                 at += content.read_at(at as u64, &mut octets[at..]).unwrap();
             }
             octets
         });
-        String::from_utf8(message.await).unwrap()
+        message.await
     }
 
     async fn account(&self, local: &str) -> AccountId {

@@ -37,6 +37,7 @@ pub async fn connect(live: &LiveBox, role: Role, number: u8, early: &[u8]) -> Cl
         .connect(listener.local_addr().unwrap())
         .await
         .unwrap();
+    plain.set_nodelay(true).unwrap();
     plain.write_all(early).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
     tokio::spawn(smtp::serve(

@@ -1,0 +1,171 @@
+//! Thousands of real messages in by DATA and BDAT, and out again octet by octet.
+//!
+//! The corpora are turned to CRLF first. A message with a bare CR or a NUL must be refused by DATA and BDAT alike.
+
+use crate::live_box::LiveBox;
+use crate::smtp_socket::{Client, connect};
+use pillarbox::session::smtp::Role;
+use pillarbox::wire::header::{Fields, end_of_header};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where corpora are; None when there are none, which CI does not accept.
+fn testdata() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata");
+    let folder = std::env::var_os("PILLARBOX_TESTDATA").map_or(beside, PathBuf::from);
+    let there = folder.join("mime").is_dir();
+    assert!(
+        there || std::env::var_os("CI").is_none(),
+        "no corpora in {}",
+        folder.display()
+    );
+    there.then_some(folder)
+}
+
+/// Every file under `folder`, in order.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        match path.is_dir() {
+            true => files(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+fn corpus(testdata: &Path, unpacked: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(&testdata.join("mime"), &mut found);
+    std::fs::create_dir_all(unpacked).unwrap();
+    let mut archives = Vec::new();
+    files(&testdata.join("spam"), &mut archives);
+    for archive in archives {
+        let mut tar = Command::new("tar");
+        tar.arg("-xf").arg(&archive).arg("-C").arg(unpacked);
+        assert!(tar.status().unwrap().success(), "{}", archive.display());
+    }
+    files(unpacked, &mut found);
+    found
+}
+
+/// Lone LFs become CRLF; ends with CRLF.
+fn with_crlf(octets: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(octets.len() + octets.len() / 40);
+    let mut before = 0;
+    for &octet in octets {
+        if octet == b'\n' && before != b'\r' {
+            out.push(b'\r');
+        }
+        out.push(octet);
+        before = octet;
+    }
+    if !out.ends_with(b"\r\n") {
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+fn must_be_refused(message: &[u8]) -> bool {
+    let bare_cr = message
+        .windows(2)
+        .any(|pair| pair[0] == b'\r' && pair[1] != b'\n');
+    bare_cr || message.contains(&0)
+}
+
+/// Without what we cut from a header.
+fn as_served(message: &[u8]) -> Vec<u8> {
+    let header = &message[..end_of_header(message).unwrap_or(message.len())];
+    let mut served = Vec::with_capacity(message.len());
+    let mut at = 0;
+    for field in Fields::new(header).filter(|field| field.is("Return-Path")) {
+        served.extend_from_slice(&message[at..field.range.start]);
+        at = field.range.end;
+    }
+    served.extend_from_slice(&message[at..]);
+    served
+}
+
+fn dot_stuffed(message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.len() + 64);
+    let mut line_start = true;
+    for &octet in message {
+        if line_start && octet == b'.' {
+            out.push(b'.');
+        }
+        out.push(octet);
+        line_start = octet == b'\n' && out.ends_with(b"\r\n");
+    }
+    out.extend_from_slice(b".\r\n");
+    out
+}
+
+async fn deliver(client: &mut Client, message: &[u8], by_data: bool) -> String {
+    let envelope = b"MAIL FROM:<joe@mail.example>\r\nRCPT TO:<anna@box.test>\r\n";
+    client.send(envelope).await;
+    assert!(client.line().await.unwrap().starts_with("250"));
+    assert!(client.line().await.unwrap().starts_with("250"));
+    if by_data {
+        client.send(b"DATA\r\n").await;
+        assert!(client.line().await.unwrap().starts_with("354"));
+        client.send(&dot_stuffed(message)).await;
+    } else {
+        client
+            .send(format!("BDAT {} LAST\r\n", message.len()).as_bytes())
+            .await;
+        client.send(message).await;
+    }
+    client.line().await.unwrap()
+}
+
+#[tokio::test]
+async fn real_messages_come_out_as_they_went_in() {
+    let Some(testdata) = testdata() else {
+        eprintln!("no corpora: nothing was tested");
+        return;
+    };
+    let live = LiveBox::new("smtp-corpus").await;
+    live.configure(|config| config.message_bytes_max = 50 * 1024 * 1024);
+    let unpacked = std::env::temp_dir().join(format!("pillarbox-corpus-{}", std::process::id()));
+    let mut client = connect(&live, Role::Mx, 202, b"").await;
+    client.line().await.unwrap();
+    client.send(b"HELO mail.example\r\n").await;
+    client.line().await.unwrap();
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    for path in corpus(&testdata, &unpacked) {
+        let message = with_crlf(&std::fs::read(&path).unwrap());
+        if must_be_refused(&message) {
+            for by_data in [true, false] {
+                let reply = deliver(&mut client, &message, by_data).await;
+                assert!(
+                    reply.starts_with("554 5.6.0"),
+                    "{}: {reply}",
+                    path.display()
+                );
+            }
+            refused += 1;
+            continue;
+        }
+        let reply = deliver(&mut client, &message, kept.len() % 2 == 0).await;
+        assert!(
+            reply.starts_with("250 2.0.0 Kept"),
+            "{}: {reply}",
+            path.display()
+        );
+        kept.push(path);
+    }
+    assert!(kept.len() > 100, "a corpus without messages");
+    for (path, uid) in kept.iter().zip(1..) {
+        let message = as_served(&with_crlf(&std::fs::read(path).unwrap()));
+        let served = live.message("anna", uid).await;
+        assert!(served.ends_with(&message), "{}", path.display());
+        let prefix = &served[..served.len() - message.len()];
+        assert!(prefix.starts_with(b"Return-Path: <joe@mail.example>\r\n"));
+        assert_eq!(Fields::new(prefix).count(), 3, "{}", path.display());
+    }
+    eprintln!("{} messages kept, {refused} refused", kept.len());
+    let _ = std::fs::remove_dir_all(&unpacked);
+}

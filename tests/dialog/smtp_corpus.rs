@@ -103,9 +103,9 @@ fn dot_stuffed(message: &[u8]) -> Vec<u8> {
     out
 }
 
-async fn deliver(client: &mut Client, message: &[u8], by_data: bool) -> String {
-    let envelope = b"MAIL FROM:<joe@mail.example>\r\nRCPT TO:<anna@box.test>\r\n";
-    client.send(envelope).await;
+async fn deliver(client: &mut Client, local: &str, message: &[u8], by_data: bool) -> String {
+    let envelope = format!("MAIL FROM:<joe@mail.example>\r\nRCPT TO:<{local}@box.test>\r\n");
+    client.send(envelope.as_bytes()).await;
     assert!(client.line().await.unwrap().starts_with("250"));
     assert!(client.line().await.unwrap().starts_with("250"));
     if by_data {
@@ -113,12 +113,54 @@ async fn deliver(client: &mut Client, message: &[u8], by_data: bool) -> String {
         assert!(client.line().await.unwrap().starts_with("354"));
         client.send(&dot_stuffed(message)).await;
     } else {
-        client
-            .send(format!("BDAT {} LAST\r\n", message.len()).as_bytes())
-            .await;
-        client.send(message).await;
+        let chunk = [
+            format!("BDAT {} LAST\r\n", message.len()).as_bytes(),
+            message,
+        ]
+        .concat();
+        client.send(&chunk).await;
     }
     client.line().await.unwrap()
+}
+
+/// One connection sends these to one account and looks at what arrived. How many were kept and refused.
+async fn in_and_out(live: &LiveBox, local: &str, number: u8, paths: &[PathBuf]) -> (usize, usize) {
+    let mut client = connect(live, Role::Mx, number, b"").await;
+    client.line().await.unwrap();
+    client.send(b"HELO mail.example\r\n").await;
+    client.line().await.unwrap();
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    for path in paths {
+        let message = with_crlf(&std::fs::read(path).unwrap());
+        if must_be_refused(&message) {
+            for by_data in [true, false] {
+                let reply = deliver(&mut client, local, &message, by_data).await;
+                assert!(
+                    reply.starts_with("554 5.6.0"),
+                    "{}: {reply}",
+                    path.display()
+                );
+            }
+            refused += 1;
+            continue;
+        }
+        let reply = deliver(&mut client, local, &message, kept.len() % 2 == 0).await;
+        assert!(
+            reply.starts_with("250 2.0.0 Kept"),
+            "{}: {reply}",
+            path.display()
+        );
+        kept.push(path);
+    }
+    for (path, uid) in kept.iter().zip(1..) {
+        let message = as_served(&with_crlf(&std::fs::read(path).unwrap()));
+        let served = live.message(local, uid).await;
+        assert!(served.ends_with(&message), "{}", path.display());
+        let prefix = &served[..served.len() - message.len()];
+        assert!(prefix.starts_with(b"Return-Path: <joe@mail.example>\r\n"));
+        assert_eq!(Fields::new(prefix).count(), 3, "{}", path.display());
+    }
+    (kept.len(), refused)
 }
 
 #[tokio::test]
@@ -130,42 +172,16 @@ async fn real_messages_come_out_as_they_went_in() {
     let live = LiveBox::new("smtp-corpus").await;
     live.configure(|config| config.message_bytes_max = 50 * 1024 * 1024);
     let unpacked = std::env::temp_dir().join(format!("pillarbox-corpus-{}", std::process::id()));
-    let mut client = connect(&live, Role::Mx, 202, b"").await;
-    client.line().await.unwrap();
-    client.send(b"HELO mail.example\r\n").await;
-    client.line().await.unwrap();
-    let (mut kept, mut refused) = (Vec::new(), 0);
-    for path in corpus(&testdata, &unpacked) {
-        let message = with_crlf(&std::fs::read(&path).unwrap());
-        if must_be_refused(&message) {
-            for by_data in [true, false] {
-                let reply = deliver(&mut client, &message, by_data).await;
-                assert!(
-                    reply.starts_with("554 5.6.0"),
-                    "{}: {reply}",
-                    path.display()
-                );
-            }
-            refused += 1;
-            continue;
-        }
-        let reply = deliver(&mut client, &message, kept.len() % 2 == 0).await;
-        assert!(
-            reply.starts_with("250 2.0.0 Kept"),
-            "{}: {reply}",
-            path.display()
-        );
-        kept.push(path);
-    }
-    assert!(kept.len() > 100, "a corpus without messages");
-    for (path, uid) in kept.iter().zip(1..) {
-        let message = as_served(&with_crlf(&std::fs::read(path).unwrap()));
-        let served = live.message("anna", uid).await;
-        assert!(served.ends_with(&message), "{}", path.display());
-        let prefix = &served[..served.len() - message.len()];
-        assert!(prefix.starts_with(b"Return-Path: <joe@mail.example>\r\n"));
-        assert_eq!(Fields::new(prefix).count(), 3, "{}", path.display());
-    }
-    eprintln!("{} messages kept, {refused} refused", kept.len());
+    let paths = corpus(&testdata, &unpacked);
+    let third = paths.len().div_ceil(3).max(1);
+    let mut shares = paths.chunks(third);
+    let mut share = || shares.next().unwrap_or_default();
+    let (anna, bert, cleo) = tokio::join!(
+        in_and_out(&live, "anna", 202, share()),
+        in_and_out(&live, "bert", 203, share()),
+        in_and_out(&live, "cleo", 204, share()),
+    );
+    assert!(anna.0 + bert.0 + cleo.0 > 100, "a corpus without messages");
+    eprintln!("kept and refused: {anna:?} {bert:?} {cleo:?}");
     let _ = std::fs::remove_dir_all(&unpacked);
 }

@@ -105,8 +105,12 @@ pub const CONTENT_BASE_SECS: u64 = 300;
 pub const CONTENT_BYTES_PER_SEC_MIN: u64 = 512;
 /// Wait for a buffer of the body pool, seconds; then 452 4.3.1.
 pub const BODY_BUFFER_WAIT_SECS: u64 = 20;
-/// Recipients whose lookup one connection keeps for its next messages, and for how many seconds.
-pub const LOOKUPS_KEPT_MAX: usize = 16;
+/// Octets of the accounts behind all accepted recipients (some 100 each) of all connections; then 452 4.3.1.
+pub const TARGETS_BYTES_MAX: usize = 1024 * 1024;
+/// Fields that we add to a submitted message or write anew, octets; 554 5.6.0. Each local copy holds them.
+pub const SUBMITTED_FIELDS_BYTES_MAX: usize = 32 * 1024;
+/// Recipients with one target whose lookup one connection keeps for its next messages, and for how many seconds.
+pub const LOOKUPS_KEPT_MAX: usize = 4;
 /// See LOOKUPS_KEPT_MAX: a new alias is known after so long.
 pub const LOOKUP_KEPT_SECS: u64 = 5;
 /// Refused content is still read up to this many times the largest message, so that the peer sees why; then closed.

@@ -129,6 +129,7 @@ impl MemorySum {
                     STATE_CACHE_KIB * 1024 + DATABASE_BYTES,
                 ),
                 fixed("password hashing", 1, PASSWORD_MEMORY_KIB as usize * 1024),
+                fixed("accounts behind recipients", 1, TARGETS_BYTES_MAX),
                 // Writer, readers, hashing and the socket thread.
                 fixed("threads", READER_LANES + 3, LANE_STACK_TOUCHED_BYTES),
                 fixed("the program itself", 1, BASE_BYTES),

@@ -1,6 +1,6 @@
 //! The header of a submitted message (RFC 6409 sections 5 to 8): completed, cleaned, and its authors named.
 
-use crate::limits::AUTHORS_MAX;
+use crate::limits::{AUTHORS_MAX, SUBMITTED_FIELDS_BYTES_MAX};
 use crate::wire::address::Address;
 use crate::wire::header::{
     Charset, Field, FieldAddress, FieldWriter, Fields, complete, each_address, write_date,
@@ -37,6 +37,9 @@ const TWO_AUTHORS: Reply = Reply::new(554, "5.6.0", "The header has more than on
 const BAD_AUTHOR: Reply = Reply::new(554, "5.6.0", "From does not name an address");
 const MANY_AUTHORS: Reply = Reply::new(554, "5.6.0", "Too many addresses in From");
 
+const MUCH_TO_COMPLETE: Reply = Reply::new(554, "5.6.0", "Too many addresses without a domain");
+const MAX: usize = SUBMITTED_FIELDS_BYTES_MAX;
+
 /// Fields whose addresses are completed.
 const ADDRESS_FIELDS: [&str; 9] = [
     "From",
@@ -71,10 +74,13 @@ pub fn submitted(facts: &Facts<'_>) -> Result<Submitted, Reply> {
         if field.is("Bcc") || field.is("Resent-Bcc") || field.is("Return-Path") {
             result.cuts.push(super::cut(&field));
         } else if ADDRESS_FIELDS.iter().any(|name| field.is(name))
-            && let Some(value) = complete(field.value, facts.login.domain())
+            && let Some(value) = complete(field.value, facts.login.domain(), MAX)
         {
             result.cuts.push(super::cut(&field));
             rewrite(&mut result.added, &field, &value);
+            if result.added.len() > MAX {
+                return Err(MUCH_TO_COMPLETE);
+            }
         }
     }
     if !from {
@@ -177,6 +183,16 @@ mod tests {
             ),
             "From: Anna <anna@box.test>\r\nTo: bert@box.test, c@d.de\r\nDATE: x\r\nMessage-ID: y\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn completing_has_an_end() {
+        // " a@box.test," is 12 octets; with the name, colon and CRLF.
+        let to = |addresses: usize| format!("To:{} x@y.de\r\n\r\n", " a,".repeat(addresses));
+        let fits = (MAX - 3 - 9) / 12;
+        assert!(run(&to(fits)).is_ok());
+        assert_eq!(run(&to(fits + 1)), Err(MUCH_TO_COMPLETE));
+        assert_eq!(run(&to(40_000)), Err(MUCH_TO_COMPLETE));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::lanes::Lanes;
 use crate::limits::{
     BODY_BUFFERS_MAX, BODY_BUFFERS_SPARE_MAX, BODY_BUFFERS_STRANGERS_MAX, HEADER_BLOCK_BYTES_MAX,
-    LARGE_MESSAGE_BYTES,
+    LARGE_MESSAGE_BYTES, TARGETS_BYTES_MAX,
 };
 use crate::store::StoreError;
 use crate::store::change::{Content, Message, SmallBody};
@@ -40,6 +40,7 @@ struct Pool {
     places: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
     spare: Mutex<Vec<Vec<u8>>>,
+    targets: Arc<Semaphore>,
 }
 
 /// A buffer; its octets are wiped from view, not from memory, when it goes back.
@@ -67,6 +68,7 @@ impl Default for BodyPool {
                 places: Arc::new(Semaphore::new(BODY_BUFFERS_MAX)),
                 strangers: Arc::new(Semaphore::new(BODY_BUFFERS_STRANGERS_MAX)),
                 spare: Mutex::new(Vec::new()),
+                targets: Arc::new(Semaphore::new(TARGETS_BYTES_MAX)),
             }),
         }
     }
@@ -100,6 +102,19 @@ impl BodyPool {
             spilled_bytes: 0,
             cuts: Vec::new(),
         })
+    }
+}
+
+impl BodyPool {
+    /// Memory for so many octets of accounts behind a recipient, until the answer is dropped; None when others hold
+    /// it all.
+    pub fn targets(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        self.inner
+            .targets
+            .clone()
+            .try_acquire_many_owned(bytes)
+            .ok()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::session::smtp::{
     Action, Event, Place, Resolved, Role, SenderCheck, Session, Terms, Verified,
 };
 use crate::store::StoreError;
-use crate::store::state::Resolution;
+use crate::store::state::{Resolution, Target};
 use crate::wire::address::Address;
 use crate::wire::line::{Framed, LineFault, LineFramer};
 use crate::wire::smtp::Path;
@@ -24,6 +24,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 const COMMAND: Duration = Duration::from_secs(SMTP_COMMAND_SECS);
@@ -52,12 +53,14 @@ struct Dialogue<'s> {
     /// The content of the message that is coming in.
     incoming: Option<Box<Incoming>>,
     lookups: VecDeque<Lookup>,
+    /// Memory for the accounts behind accepted recipients.
+    targets: Option<OwnedSemaphorePermit>,
 }
 
 /// An answer that is kept for the next message of the same connection.
 struct Lookup {
     path: Path,
-    answer: Resolved<Known>,
+    known: Known,
     at: Instant,
 }
 
@@ -95,6 +98,7 @@ impl<'s> Dialogue<'s> {
             login: None,
             incoming: None,
             lookups: VecDeque::new(),
+            targets: None,
         }
     }
 
@@ -172,6 +176,9 @@ impl<'s> Dialogue<'s> {
         if !self.session.holds_chunks() {
             // RSET, a new greeting or a refused chunk: the content is no longer wanted.
             self.incoming = None;
+        }
+        if self.session.transaction().is_none() {
+            self.targets = None;
         }
         let event = match self.next().await? {
             Next::Line {
@@ -289,13 +296,30 @@ impl<'s> Dialogue<'s> {
         }
     }
 
-    /// Asks the store, or what it said to this connection a moment ago.
+    /// Who a recipient is, with memory for the accounts behind it.
     async fn resolve(&mut self, path: Path) -> Resolved<Known> {
+        let answer = self.lookup(path).await;
+        let Resolved::Known(targets) = &answer else {
+            return answer;
+        };
+        let bytes = targets.iter().map(target_bytes).sum();
+        let Some(permit) = self.server.bodies.targets(bytes) else {
+            return Resolved::NoRoom;
+        };
+        match &mut self.targets {
+            Some(all) => all.merge(permit),
+            none => *none = Some(permit),
+        }
+        answer
+    }
+
+    /// Asks the store, or what it said to this connection a moment ago.
+    async fn lookup(&mut self, path: Path) -> Resolved<Known> {
         let now = Instant::now();
         let fresh = |at: Instant| now.duration_since(at).as_secs() < LOOKUP_KEPT_SECS;
         self.lookups.retain(|lookup| fresh(lookup.at));
         if let Some(lookup) = self.lookups.iter().find(|lookup| lookup.path == path) {
-            return lookup.answer.clone();
+            return Resolved::Known(lookup.known.clone());
         }
         let asked = path.clone();
         let (separator, quota) = (self.config.detail_separator, self.config.quota_bytes);
@@ -316,27 +340,36 @@ impl<'s> Dialogue<'s> {
                 Ok((resolution, full))
             })
             .await;
-        let answer = match resolution {
+        match resolution {
             // Not remembered: it may have room again a moment later.
-            Ok((_, true)) => return Resolved::OverQuota,
-            Ok((Resolution::Known(targets), false)) => Resolved::Known(targets.into()),
+            Ok((_, true)) => Resolved::OverQuota,
+            Ok((Resolution::Known(targets), false)) => {
+                let known: Known = targets.into();
+                self.keep_lookup(path, &known, now);
+                Resolved::Known(known)
+            }
             Ok((Resolution::Unknown, _)) => Resolved::Unknown,
             Ok((Resolution::RejectListed, _)) => Resolved::RejectListed,
             Ok((Resolution::NotOurs, _)) => Resolved::NotOurs,
             Err(error) => {
                 log::warn!("cannot look up a recipient: {error}");
-                return Resolved::TryLater;
+                Resolved::TryLater
             }
-        };
+        }
+    }
+
+    fn keep_lookup(&mut self, path: Path, known: &Known, at: Instant) {
+        if known.len() > 1 {
+            return;
+        }
         if self.lookups.len() >= LOOKUPS_KEPT_MAX {
             self.lookups.pop_front();
         }
         self.lookups.push_back(Lookup {
             path,
-            answer: answer.clone(),
-            at: now,
+            known: known.clone(),
+            at,
         });
-        answer
     }
 
     async fn open_content(&mut self) -> Place {
@@ -425,6 +458,14 @@ impl<'s> Dialogue<'s> {
     }
 }
 
+fn target_bytes(target: &Target) -> usize {
+    let (address, detail) = match target {
+        Target::Account { name, detail, .. } => (name, detail.as_ref().map_or(0, |d| d.len())),
+        Target::Remote(address) => (address, 0),
+    };
+    size_of::<Target>() + address.local().len() + address.domain().as_str().len() + detail
+}
+
 /// The socket's part of an envelope.
 struct Client {
     role: Role,
@@ -448,4 +489,19 @@ fn envelope<'e>(
         login,
         hostname: config.hostname.as_str(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Thousands of clients may wait at once: what one costs is in the sum of `limits`.
+    #[test]
+    fn a_session_is_small() {
+        fn size<F: Future>(_: impl Fn(Arc<Server>, Conn, Role) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = size(serve);
+        assert!(bytes <= crate::limits::SESSION_BYTES_MAX / 2, "{bytes}");
+    }
 }

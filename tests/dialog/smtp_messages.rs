@@ -224,3 +224,64 @@ async fn a_changed_password_and_a_stop_end_sessions() {
     assert!(client.line().await.unwrap().starts_with("421 4.3.2"));
     assert_eq!(client.line().await, Err("closed".into()));
 }
+
+/// Every wait has an end. The clock is paused: it jumps to the next deadline as soon as everybody waits.
+#[tokio::test]
+async fn deadlines() {
+    let live = LiveBox::new("smtp-deadlines").await;
+    for said in [
+        "",
+        "MAIL FROM:<>\r\nRCPT TO:<anna@box.test>\r\n",
+        "MAIL FROM:<>\r\nRCPT TO:<anna@box.test>\r\nDATA\r\nSubject: half",
+        "MAIL FROM:<>\r\nRCPT TO:<anna@box.test>\r\nBDAT 5\r\nab",
+        "MAIL FROM:<>\r\nRCPT TO:<anna@box.test>\r\nBDAT 2\r\nab",
+        "BDAT 5\r\nab",
+        "NOOP without an end",
+    ] {
+        let mut client = stranger(&live).await;
+        client.send(said.as_bytes()).await;
+        // Whatever is answered at once, before the clock is stopped.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::pause();
+        let last = client.last_line().await;
+        tokio::time::resume();
+        assert!(last.starts_with("421 4.4.2"), "{said:?}: {last}");
+    }
+    assert_eq!(live.stored("anna").await, 0);
+}
+
+/// Buffers are for as many messages as there are; one more is told to come back, and those who have one go on.
+#[tokio::test]
+async fn as_many_messages_as_buffers() {
+    use pillarbox::limits::BODY_BUFFERS_STRANGERS_MAX;
+    let live = LiveBox::new("smtp-buffers").await;
+    let mut clients = Vec::new();
+    for _ in 0..BODY_BUFFERS_STRANGERS_MAX {
+        let mut client = stranger(&live).await;
+        let envelope = [("MAIL FROM:<>", "250"), ("RCPT TO:<anna@box.test>", "250")];
+        talk(&mut client, &envelope).await;
+        talk(&mut client, &[("DATA", "354")]).await;
+        clients.push(client);
+    }
+    let mut late = stranger(&live).await;
+    talk(
+        &mut late,
+        &[("MAIL FROM:<>", "250"), ("RCPT TO:<anna@box.test>", "250")],
+    )
+    .await;
+    tokio::time::pause();
+    late.send(b"DATA\r\n").await;
+    let refused = late.waited_line().await;
+    tokio::time::resume();
+    assert!(refused.starts_with("452 4.3.1"), "{refused}");
+    // Who is logged in has some left.
+    let mut client = anna(&live).await;
+    let envelope = [("MAIL FROM:<anna>", "250"), ("RCPT TO:<bert>", "250")];
+    talk(&mut client, &envelope).await;
+    talk(&mut client, &[("DATA", "354"), ("x\r\n.", "250")]).await;
+    for client in &mut clients {
+        talk(client, &[("Subject: x\r\n\r\nx\r\n.", "250")]).await;
+    }
+    talk(&mut late, &[("DATA", "354"), ("x\r\n.", "250")]).await;
+    assert_eq!(live.stored("anna").await, BODY_BUFFERS_STRANGERS_MAX + 1);
+}

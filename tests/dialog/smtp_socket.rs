@@ -156,6 +156,41 @@ impl Client {
         }
     }
 
+    /// The last line before the server closes, however long that takes: under a paused clock, that is at once.
+    pub async fn last_line(&mut self) -> String {
+        self.listen_to_end(b"\r\n421 ").await
+    }
+
+    /// The next line, however long it takes.
+    pub async fn waited_line(&mut self) -> String {
+        self.listen_to_end(b"\r\n").await
+    }
+
+    async fn listen_to_end(&mut self, mark: &[u8]) -> String {
+        let mut octets = [0; 4096];
+        loop {
+            let heard = [b"\r\n", &self.heard[..]].concat();
+            let seen = heard
+                .windows(mark.len())
+                .skip(usize::from(mark.len() == 2))
+                .any(|w| w == mark);
+            let read = match seen && heard.ends_with(b"\r\n") {
+                true => 0,
+                false => self.stream().read(&mut octets).await.unwrap_or(0),
+            };
+            if read == 0 {
+                let text = String::from_utf8(std::mem::take(&mut self.heard)).unwrap();
+                return text
+                    .trim_end()
+                    .rsplit("\r\n")
+                    .next()
+                    .unwrap_or("")
+                    .to_string();
+            }
+            self.heard.extend_from_slice(&octets[..read]);
+        }
+    }
+
     fn stream(&mut self) -> &mut dyn Stream {
         match &mut self.plain {
             Some(plain) => plain,

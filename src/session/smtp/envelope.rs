@@ -170,6 +170,10 @@ impl<R> Session<R> {
             Resolved::OverQuota => {
                 return self.answer(&Reply::new(452, "4.2.2", "The mailbox is full"), out);
             }
+            Resolved::NoRoom => {
+                let reply = Reply::new(452, "4.3.1", "Too many recipients at once; try again");
+                return self.answer(&reply, out);
+            }
             Resolved::TryLater => {
                 let reply = Reply::new(451, "4.3.0", "Cannot look the recipient up now");
                 return self.answer(&reply, out);

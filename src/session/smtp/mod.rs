@@ -157,6 +157,8 @@ pub enum Resolved<R> {
     NotOurs,
     /// Of this box, but cannot take mail now (the mailbox is full).
     OverQuota,
+    /// Too many recipients of all messages together.
+    NoRoom,
     /// We cannot say now.
     TryLater,
 }

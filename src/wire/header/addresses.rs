@@ -50,12 +50,15 @@ pub fn each_address(value: &[u8], each: &mut dyn FnMut(FieldAddress)) {
     mailbox.finish(value, each);
 }
 
-/// The value with `@domain` behind every local part that stands alone; None when there is none.
-pub fn complete(value: &[u8], domain: &Domain) -> Option<Vec<u8>> {
+/// The value with `@domain` behind every local part that stands alone; None when there is none. It ends where it
+/// passes `bytes_max`: a longer answer is no answer.
+pub fn complete(value: &[u8], domain: &Domain, bytes_max: usize) -> Option<Vec<u8>> {
     let mut completed = Vec::new();
     let mut done = 0;
     each_address(value, &mut |address| {
-        if let FieldAddress::Local { end, .. } = address {
+        if let FieldAddress::Local { end, .. } = address
+            && completed.len() <= bytes_max
+        {
             completed.extend_from_slice(value.get(done..end).unwrap_or_default());
             completed.push(b'@');
             completed.extend_from_slice(domain.as_str().as_bytes());
@@ -258,20 +261,20 @@ mod tests {
     #[test]
     fn completing() {
         let domain = Domain::parse("box.test").unwrap();
-        let done = complete(b" Anna <anna>,\r\n bob (B), c@d.de\r\n", &domain).unwrap();
+        let done = complete(b" Anna <anna>,\r\n bob (B), c@d.de\r\n", &domain, 99).unwrap();
         assert_eq!(
             String::from_utf8(done).unwrap(),
             " Anna <anna@box.test>,\r\n bob@box.test (B), c@d.de\r\n"
         );
-        assert_eq!(complete(b" a@b.de\r\n", &domain), None);
-        assert_eq!(complete(b"\r\n", &domain), None);
+        assert_eq!(complete(b" a@b.de\r\n", &domain, 99), None);
+        assert_eq!(complete(b"\r\n", &domain, 99), None);
     }
 
     proptest! {
         #[test]
         fn a_completed_list_is_complete(value in "[a \"<>@(),:;.\\\\\\[\\]\r\nb]{0,40}") {
             let domain = Domain::parse("box.test").unwrap();
-            if let Some(done) = complete(value.as_bytes(), &domain) {
+            if let Some(done) = complete(value.as_bytes(), &domain, 9999) {
                 let mut left = false;
                 each_address(&done, &mut |a| left |= matches!(a, FieldAddress::Local { .. }));
                 prop_assert!(!left, "{}", String::from_utf8_lossy(&done));

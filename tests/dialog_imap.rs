@@ -10,6 +10,8 @@
 //! LOGIN1              greeting and login of anna@box.test
 //! DO1: SELECT INBOX   a command whose answer must be OK and does not matter
 //! APPEND1 INBOX (\Seen) | text  appends a message of these octets
+//! TIMES1 9 COPY 1 x   such a command so often
+//! S1*9: * … EXPUNGE   such a line so often
 //! TLS1                the handshake, after STARTTLS
 //! HANGUP1             the client goes away without a word
 //! CLOSED1             the server has closed
@@ -235,6 +237,27 @@ async fn step(setup: &Box_, clients: &mut HashMap<char, Client>, line: &str) -> 
             client
                 .command(format!("LOGIN anna@box.test \"{quoted}\"").as_bytes())
                 .await?;
+        }
+        ("TIMES", _) => {
+            let (times, text) = rest
+                .trim_start()
+                .split_once(' ')
+                .ok_or("TIMES1 9 command")?;
+            for _ in 0..times.parse().unwrap() {
+                client.command(&unescape(text)).await?;
+            }
+        }
+        ("S", None) => {
+            let (times, pattern) = rest
+                .strip_prefix('*')
+                .and_then(|r| r.split_once(": "))
+                .ok_or("S1*9: text")?;
+            for _ in 0..times.parse().unwrap() {
+                let line = client.line().await?;
+                if !matches(pattern, &line) {
+                    return Err(format!("answered: {line}"));
+                }
+            }
         }
         ("DO", Some(text)) => client.command(&unescape(text)).await?,
         ("APPEND", _) => {

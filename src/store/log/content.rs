@@ -4,7 +4,7 @@ use super::table::{Lease, Segments};
 use super::{Location, disk_error};
 use crate::limits::{CHUNK_BYTES, RECORD_META_BYTES_MAX};
 use crate::store::StoreError;
-use crate::store::disk::DiskFile;
+use crate::store::disk::{DiskFile, Flush};
 use crate::store::ids::{EmailId, Lsn};
 use crate::store::record::frame::{FRAME_BYTES, Frame, FrameError};
 use crate::store::record::{ContentPlace, Record, decode};
@@ -38,15 +38,27 @@ impl Segments {
         at: Location,
         email: EmailId,
     ) -> Result<LogContent, StoreError> {
+        self.content_and_record(at, email)
+            .map(|(content, _)| content)
+    }
+
+    /// The same with the record: what serving a message needs, by one read of the record's head.
+    pub fn content_and_record(
+        self: &Arc<Self>,
+        at: Location,
+        email: EmailId,
+    ) -> Result<(LogContent, Record), StoreError> {
         let lease = self
             .lease(at)
             .ok_or_else(|| damaged(at, "its segment was recycled"))?;
         let file = self.file(at.segment)?;
-        let frame = self.frame(&*file, at)?;
+        let head = Head::read(&*file, at);
+        let frame = self.frame(&head, at)?;
         if frame.email != email {
             return Err(damaged(at, "it holds another message"));
         }
-        let crcs = chunk_list(&*file, at, &frame)?;
+        let record = record_of(&head, at, &frame)?;
+        let crcs = chunk_list(&head, at, &frame)?;
         let (file, starts_at, name) = match frame.place {
             ContentPlace::Inline => (
                 file,
@@ -62,24 +74,23 @@ impl Segments {
                 (Arc::from(file), 0, name)
             }
         };
-        Ok(LogContent {
+        let content = LogContent {
             file,
             starts_at,
             bytes: frame.content_bytes,
             crcs,
             name,
             _lease: lease,
-        })
+        };
+        Ok((content, record))
     }
 
     /// Reads one record.
     pub fn record(&self, at: Location) -> Result<(Lsn, Record), StoreError> {
         let file = self.file(at.segment)?;
-        let frame = self.frame(&*file, at)?;
-        let meta = read_meta(&*file, u64::from(at.offset), &frame)
-            .ok_or_else(|| damaged(at, "its variable part has another checksum"))?;
-        let record = decode(&frame, &meta).map_err(|error| damaged(at, error.0))?;
-        Ok((frame.lsn, record))
+        let head = Head::read(&*file, at);
+        let frame = self.frame(&head, at)?;
+        Ok((frame.lsn, record_of(&head, at, &frame)?))
     }
 
     fn frame(&self, file: &dyn DiskFile, at: Location) -> Result<Frame, StoreError> {
@@ -156,6 +167,66 @@ fn damaged(at: Location, what: &str) -> StoreError {
         "log segment {:08} has no readable record at octet {}: {what}; run `pillarbox store check`",
         at.segment, at.offset
     ))
+}
+
+fn record_of(file: &dyn DiskFile, at: Location, frame: &Frame) -> Result<Record, StoreError> {
+    let meta = read_meta(file, at.offset.into(), frame)
+        .ok_or_else(|| damaged(at, "its variable part has another checksum"))?;
+    decode(frame, &meta).map_err(|error| damaged(at, error.0))
+}
+
+/// The first octets of a record, read at once: its frame, chunk list and variable part nearly always lie within. What
+/// does not is read from the file.
+struct Head<'f> {
+    file: &'f dyn DiskFile,
+    starts_at: u64,
+    octets: [u8; HEAD_BYTES],
+    count: usize,
+}
+
+const HEAD_BYTES: usize = 512;
+
+impl Head<'_> {
+    fn read(file: &dyn DiskFile, at: Location) -> Head<'_> {
+        let mut octets = [0; HEAD_BYTES];
+        let starts_at = at.offset.into();
+        // A read that fails here fails again where its octets are asked for, and is reported there.
+        let count = read_patiently(file, &mut octets, starts_at).unwrap_or(0);
+        Head {
+            file,
+            starts_at,
+            octets,
+            count,
+        }
+    }
+}
+
+impl DiskFile for Head<'_> {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        let held = &self.octets[..self.count];
+        let from = offset
+            .checked_sub(self.starts_at)
+            .and_then(|from| usize::try_from(from).ok());
+        match from.and_then(|from| held.get(from..from.checked_add(into.len())?)) {
+            Some(octets) => {
+                into.copy_from_slice(octets);
+                Ok(octets.len())
+            }
+            None => self.file.read_at(into, offset),
+        }
+    }
+    fn write_at(&self, bufs: &[&[u8]], offset: u64) -> std::io::Result<()> {
+        self.file.write_at(bufs, offset)
+    }
+    fn allocate(&self, bytes: u64) -> std::io::Result<()> {
+        self.file.allocate(bytes)
+    }
+    fn sync_data(&self, which: Flush) -> std::io::Result<()> {
+        self.file.sync_data(which)
+    }
+    fn len(&self) -> std::io::Result<u64> {
+        self.file.len()
+    }
 }
 
 /// The checked chunk list of a record.

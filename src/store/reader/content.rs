@@ -56,8 +56,7 @@ impl ContentReader {
         at: Location,
         prefix: u16,
     ) -> Result<ContentReader, StoreError> {
-        let content = segments.content(at, email)?;
-        let (_, record) = segments.record(at)?;
+        let (content, record) = segments.content_and_record(at, email)?;
         let Some(meta) = record.content().filter(|meta| meta.email == email) else {
             return Err(StoreError(
                 "the log holds another record where the message should be: run `store check`"

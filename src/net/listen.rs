@@ -217,6 +217,10 @@ pub fn caller(peer: IpAddr) -> IpAddr {
 
 impl Listener {
     /// Puts a bound socket into the runtime that is current.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for types whose descriptor may change; a TcpListener's never does"
+    )]
     pub fn new(socket: std::net::TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Listener {

@@ -386,7 +386,9 @@ impl WriteLane {
         }
         if !publish.is_empty() {
             self.publish();
-            publish.into_iter().for_each(|answer| drop(answer.send(())));
+            for answer in publish {
+                let _ = answer.send(());
+            }
         }
     }
 }

@@ -44,6 +44,12 @@ pub(super) fn open_sized(
     let (mut index, renewed) = bring_up(&options, &mut opening, &mut report)?;
     let spills = Spills::new(options.disk.clone(), options.random, options.reserve_bytes)?;
     sweep(&spills, &index, &mut report)?;
+    make_names_durable(&options.dir).map_err(|e| {
+        StoreError(format!(
+            "cannot flush the data directory {}: {e}; mail in it could be lost in a power cut, so nothing is taken",
+            options.dir.display()
+        ))
+    })?;
     index.publish().map_err(StoreError::index)?;
     index.checkpoint().map_err(StoreError::index)?;
     let visible = index.meta.lsn;
@@ -96,6 +102,21 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
     match std::fs::DirBuilder::new().mode(0o700).create(dir) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists || !dir.is_dir() => Err(e),
         _ => Ok(()),
+    }
+}
+
+/// What opening may have made (directories, databases, the directory itself) keeps its name through a power cut.
+fn make_names_durable(dir: &Path) -> std::io::Result<()> {
+    std::fs::File::open(dir)?.sync_all()?;
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    match std::fs::File::open(parent) {
+        Ok(parent) => parent.sync_all(),
+        // Somebody else's directory, made before us: its owner flushed it.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        Err(e) => Err(e),
     }
 }
 

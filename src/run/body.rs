@@ -266,3 +266,37 @@ impl Body {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_have_a_bound() {
+        let pool = BodyPool::default();
+        let most = pool.targets(TARGETS_BYTES_MAX - 1).unwrap();
+        assert!(pool.targets(2).is_none());
+        let last = pool.targets(1).unwrap();
+        assert!(pool.targets(1).is_none());
+        drop((most, last));
+        assert!(pool.targets(TARGETS_BYTES_MAX + 1).is_none());
+        assert!(pool.targets(TARGETS_BYTES_MAX).is_some());
+    }
+
+    #[tokio::test]
+    async fn buffers_are_kept_up_to_a_number() {
+        let pool = BodyPool::default();
+        let mut bodies = Vec::new();
+        for _ in 0..BODY_BUFFERS_SPARE_MAX + 1 {
+            bodies.push(pool.body(Share::Accounts, Duration::ZERO).await.unwrap());
+        }
+        drop(bodies);
+        assert_eq!(pool.inner.spare().len(), BODY_BUFFERS_SPARE_MAX);
+        let mut body = pool.body(Share::Strangers, Duration::ZERO).await.unwrap();
+        assert_eq!(body.bytes(), 0, "nothing of the message before");
+        body.push(&vec![0; LARGE_MESSAGE_BYTES]);
+        assert!(!body.is_full());
+        body.push(&[0]);
+        assert!(body.is_full());
+    }
+}

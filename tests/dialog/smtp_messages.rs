@@ -285,3 +285,25 @@ async fn as_many_messages_as_buffers() {
     talk(&mut late, &[("DATA", "354"), ("x\r\n.", "250")]).await;
     assert_eq!(live.stored("anna").await, BODY_BUFFERS_STRANGERS_MAX + 1);
 }
+
+/// Refused content is read to its end, so that the peer sees why; one without an end is not.
+#[tokio::test]
+async fn refused_content_has_an_end() {
+    let live = LiveBox::new("smtp-endless").await;
+    live.configure(|config| config.message_bytes_max = 1000);
+    for (lines, code) in [(39, "552 5.3.4"), (41, "552 5.3.4")] {
+        let mut client = stranger(&live).await;
+        let envelope = [("MAIL FROM:<>", "250"), ("RCPT TO:<anna@box.test>", "250")];
+        talk(&mut client, &envelope).await;
+        talk(&mut client, &[("DATA", "354")]).await;
+        client
+            .send(format!("{}\r\n", "x".repeat(98)).repeat(lines).as_bytes())
+            .await;
+        client.send(b".\r\nNOOP\r\n").await;
+        assert!(client.line().await.unwrap().starts_with(code));
+        match lines {
+            39 => assert!(client.line().await.unwrap().starts_with("250")),
+            _ => assert_eq!(client.line().await, Err("closed".into())),
+        }
+    }
+}

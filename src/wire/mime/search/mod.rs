@@ -15,8 +15,9 @@ use super::field::{Field, fields, unfold};
 use super::structure::{Kind, Part, parts};
 use crate::limits::{MIME_PART_HEADER_BYTES_MAX, SEARCH_BLOCK_BYTES};
 use fold::Matcher;
-use memchr::memmem;
+use memchr::{memchr2, memmem};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// How far a search reaches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -255,15 +256,20 @@ impl<'n> Searcher<'n> {
 
 /// Appends a field's value on one line, encoded words decoded, as UTF-8.
 fn push_value_text(field: &Field<'_>, text: &mut Vec<u8>) {
-    let value = field.value.trim_ascii();
-    if !value.is_ascii() || memmem::find(value, b"=?").is_some() {
-        text.extend_from_slice(decode_words(&unfold(value)).as_bytes());
+    let mut rest = field.value.trim_ascii();
+    if !rest.is_ascii() || WORD_START.find(rest).is_some() {
+        text.extend_from_slice(decode_words(&unfold(rest)).as_bytes());
         return;
     }
-    for line in value.split(|octet| matches!(octet, b'\r' | b'\n')) {
-        text.extend_from_slice(line);
+    while let Some(at) = memchr2(b'\r', b'\n', rest) {
+        text.extend_from_slice(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at + 1..).unwrap_or_default();
     }
+    text.extend_from_slice(rest);
 }
+
+/// Where an encoded word may start; made once, for it is looked for in every field.
+static WORD_START: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"=?"));
 
 fn regions_of(part: &Part<'_>) -> impl Iterator<Item = Region> + use<> {
     let header = (part.depth > 0).then(|| Region {

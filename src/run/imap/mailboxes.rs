@@ -25,11 +25,25 @@ impl Session {
             return Ok(Reply::no(Code::Cannot, "INBOX cannot be deleted"));
         }
         let name = name.into_inner();
-        self.change("DELETE completed", |account| Change::MailboxDelete {
-            account,
-            name,
-        })
-        .await
+        let reply = self
+            .change("DELETE completed", |account| Change::MailboxDelete {
+                account,
+                name,
+            })
+            .await?;
+        self.unselect_if_gone().await;
+        Ok(reply)
+    }
+
+    /// A client that deletes the mailbox that it has selected has it selected no more; other sessions of it end.
+    async fn unselect_if_gone(&mut self) {
+        let Some(mailbox) = self.selected.as_ref().map(|selected| selected.mailbox) else {
+            return;
+        };
+        let row = self.read(move |reader| reader.mailbox_by_id(mailbox)).await;
+        if !matches!(row, Ok(Some(row)) if !row.no_select) {
+            self.selected = None;
+        }
     }
 
     pub(super) async fn rename(

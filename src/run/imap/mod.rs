@@ -156,9 +156,6 @@ impl Session {
 
     async fn finish(mut self, end: End) {
         match end {
-            End::Gone(error) if error.kind() == io::ErrorKind::TimedOut => {
-                put_untagged(&mut self.out, "BYE idle for too long");
-            }
             End::Gone(_) => return,
             End::LoggedOut => {}
             End::Bye(why) => put_untagged(&mut self.out, &format!("BYE {why}")),
@@ -259,14 +256,17 @@ impl Session {
         self.framer.release();
         let filled = tokio::select! {
             biased;
-            filled = self.conn.fill(within) => filled?,
+            filled = self.conn.fill(within) => filled,
             () = revoked(&mut self.user) => return Err(End::Bye("the password was changed: log in again")),
             () = self.imap.server.drained() => return Err(End::Bye("server is stopping")),
         };
-        if filled == 0 {
-            Err(End::Gone(io::ErrorKind::UnexpectedEof.into()))
-        } else {
-            Ok(())
+        match filled {
+            Ok(0) => Err(End::Gone(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(End::Bye("nothing came for too long"))
+            }
+            Err(error) => Err(End::Gone(error)),
         }
     }
 

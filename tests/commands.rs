@@ -166,6 +166,8 @@ fn the_index_is_made_anew_only_when_no_server_runs() {
     assert!(of.command("account add ana@a.test --generate", "").0);
     let (works, text) = of.command("store rebuild", "");
     assert!(works && text.contains("made anew from the log"), "{text}");
+    let (works, text) = of.command("store check", "");
+    assert!(works && text.contains("checked "), "{text}");
     of.serve();
     let (works, text) = of.command("store rebuild", "");
     assert!(!works && text.contains("stop it first"), "{text}");

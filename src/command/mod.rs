@@ -85,7 +85,7 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "store",
-        summary: "make the index anew",
+        summary: "check all that is kept, or make the index anew",
         help: store::HELP,
         run: store::run,
     },

@@ -1,9 +1,10 @@
-//! `pillarbox store rebuild`.
+//! `pillarbox store check | rebuild`.
 
 use super::arguments::{Arguments, Known, misunderstood};
 use super::ask::Place;
 use super::progress::{CountingDisk, Progress};
 use super::{Failure, print};
+use crate::store::check::Report;
 use crate::store::{self, Options};
 use serde_json::json;
 use std::path::Path;
@@ -11,9 +12,11 @@ use std::sync::Arc;
 
 /// `--help`.
 pub const HELP: &str = "\
-usage: pillarbox store rebuild
+usage: pillarbox store check
+       pillarbox store rebuild
 
-`rebuild` makes index.sqlite anew from the log, which holds all mail; it is done by itself
+`check` reads every record and every octet of mail, compares the index with them, and
+names what is wrong; its exit code is 1 then. `rebuild` makes index.sqlite anew from the log, which holds all mail; it is done by itself
 when the index is missing or damaged. The server must not run meanwhile.
 
 options, for every command on a box:
@@ -23,7 +26,7 @@ options, for every command on a box:
 
 example:
   systemctl stop pillarbox
-  pillarbox store rebuild
+  pillarbox store check
   systemctl start pillarbox
 ";
 
@@ -36,9 +39,48 @@ const KNOWN: Known = Known {
 pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
     let arguments = Arguments::parse(parser, &KNOWN)?;
     match arguments.words().as_slice() {
+        ["check"] => check(&arguments),
         ["rebuild"] => rebuild(&arguments),
         words => Err(misunderstood("store", words, HELP)),
     }
+}
+
+fn check(arguments: &Arguments) -> Result<(), Failure> {
+    let place = offline(arguments)?;
+    let (options, disk) = counted(&place);
+    // The log's records, then what they hold: the messages of the log, and those that are files.
+    let total = 2 * octets_in(&place.data.join("log")) + octets_in(&place.data.join("messages"));
+    let progress = Progress::show("checking", disk.counter(), total);
+    let checked = store::check::check(options, &mut |_, _| {});
+    drop(progress);
+    let report = checked.map_err(|e| Failure::new(e.0))?;
+    if arguments.json {
+        let value = json!({
+            "ok": report.is_clean(), "records": report.records, "contents": report.contents,
+            "bytes": report.bytes, "findings": report.findings, "more-findings": report.more_findings,
+        });
+        print(&format!("{value}\n"))?;
+    } else {
+        print(&described(&report))?;
+    }
+    match report.findings.len() as u64 + report.more_findings {
+        0 => Ok(()),
+        wrong => Err(Failure::new(format!(
+            "{wrong} things are wrong with the store; what is not named here is well and stays readable"
+        ))),
+    }
+}
+
+fn described(report: &Report) -> String {
+    let mut text: String = report.findings.iter().map(|line| format!("wrong: {line}\n")).collect();
+    if report.more_findings > 0 {
+        text.push_str(&format!("and {} more\n", report.more_findings));
+    }
+    text.push_str(&format!(
+        "checked {} records, {} messages of {} octets\n",
+        report.records, report.contents, report.bytes
+    ));
+    text
 }
 
 fn rebuild(arguments: &Arguments) -> Result<(), Failure> {

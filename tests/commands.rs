@@ -214,7 +214,7 @@ impl Box_ {
         let data = root.join("data");
         std::fs::create_dir_all(&root).unwrap();
         let config = "hostname = \"box.test\"\ndata = \"data\"\n[listen]\nsmtp = []\n\
-             submissions = []\nsubmission = []\nimap = []\nimaps = []\n";
+             submissions = []\nsubmission = []\nimap = []\nimaps = []\n[limits]\nimap_connections_max = 10\n";
         std::fs::write(root.join("box.toml"), config).unwrap();
         Box_ {
             root,

@@ -72,7 +72,11 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn described(report: &Report) -> String {
-    let mut text: String = report.findings.iter().map(|line| format!("wrong: {line}\n")).collect();
+    let mut text: String = report
+        .findings
+        .iter()
+        .map(|line| format!("wrong: {line}\n"))
+        .collect();
     if report.more_findings > 0 {
         text.push_str(&format!("and {} more\n", report.more_findings));
     }

@@ -169,7 +169,7 @@ fn bring_up(
 }
 
 /// Applies what the index has not seen. Returns mailboxes that got a new UIDVALIDITY by damage.
-fn replay(
+pub(super) fn replay(
     index: &mut Index,
     opening: &mut Opening,
     report: &mut OpenReport,

@@ -19,6 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Health {
     /// It does.
     Well,
+    /// The log holds more than the index could be told (no room, an I/O error): nothing more is taken until the
+    /// index has caught up, which is tried again and again; why, for people.
+    Behind(String),
     /// It only answers reads until it is opened anew; why, for people.
     ReadOnly(String),
 }
@@ -96,6 +99,20 @@ impl Shared {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         if *health == Health::Well {
             *health = Health::ReadOnly(why.to_owned());
+        }
+    }
+
+    pub(super) fn set_behind(&self, why: &str) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*health, Health::ReadOnly(_)) {
+            *health = Health::Behind(why.to_owned());
+        }
+    }
+
+    pub(super) fn set_caught_up(&self) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*health, Health::Behind(_)) {
+            *health = Health::Well;
         }
     }
 

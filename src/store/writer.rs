@@ -15,8 +15,9 @@ use super::StoreError;
 use super::change::{Change, Content, Done, Outcome, Refused};
 use super::ids::Lsn;
 use super::index::{Index, content_id};
-use super::log::{AppendError, Entry, EntryContent, Log};
-use super::shared::{Health, Shared};
+use super::log::{AppendError, Entry, EntryContent, Log, Opening};
+use super::open::replay;
+use super::shared::{Health, OpenReport, Shared};
 use super::state::StateWriter;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, CHECKPOINT_LOG_BYTES, INDEX_CHANGES_MAX};
 use plan::{Body, Item, Planner, Stop};
@@ -31,7 +32,14 @@ pub struct Writer {
     upkeep: upkeep::Upkeep,
     /// Octets of log written since the last checkpoint: what a crash would have to replay.
     unsynced_bytes: u64,
+    /// Whether the index fell behind for want of room.
+    index_was_full: bool,
+    /// When catching up was tried last.
+    caught_up_tried_millis: i64,
 }
+
+/// How often an index that is behind may be tried again.
+const CATCH_UP_EVERY_MILLIS: u64 = 1_000;
 
 /// Records that one change makes at most: its own, new keywords, an INBOX for each recipient.
 const RECORDS_PER_CHANGE: usize =
@@ -56,6 +64,8 @@ impl Writer {
             shared,
             upkeep,
             unsynced_bytes: 0,
+            index_was_full: false,
+            caught_up_tried_millis: 0,
         }
     }
 
@@ -85,8 +95,8 @@ impl Writer {
         now_millis: i64,
         answers: &mut Vec<Result<Done, Refused>>,
     ) {
-        if let Health::ReadOnly(why) = self.shared.health() {
-            answers.extend(changes.map(|_| Err(Refused::Disk(why.clone()))));
+        if let Err(why) = self.fit(now_millis) {
+            answers.extend(changes.map(|_| Err(why.clone())));
             return;
         }
         let room = self.room(now_millis);
@@ -123,6 +133,19 @@ impl Writer {
         if let Err(refused) = self.write(&items, changes) {
             self.undo(&items);
             take_back(&mut answers[from..], &refused);
+        }
+    }
+
+    /// Whether changes can be taken; an index that is behind gets its next try at catching up.
+    fn fit(&mut self, now_millis: i64) -> Result<(), Refused> {
+        match self.shared.health() {
+            Health::Well => Ok(()),
+            Health::ReadOnly(why) => Err(Refused::Disk(why)),
+            Health::Behind(why) => match self.catch_up(now_millis) {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(_) if self.index_was_full => Err(Refused::DiskFull),
+                Ok(false) | Err(_) => Err(Refused::Disk(why)),
+            },
         }
     }
 
@@ -225,17 +248,40 @@ impl Writer {
         Refused::Disk(StoreError::index_text(error))
     }
 
-    /// The log is flushed but the index does not know it: only a new open, which replays, brings them together.
+    /// The log is flushed but the index does not know it: a replay brings them together.
     fn index_behind(&mut self, error: &rusqlite::Error) {
         let why = StoreError::index_text(error);
-        self.shared.set_read_only(&format!(
-            "{why}; mail is safe in the log, but nothing more is taken until the server is started anew"
+        self.index_was_full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+        self.shared.set_behind(&format!(
+            "{why}; what was accepted is safe in the log; nothing more is taken until the index could be written"
         ));
+    }
+
+    /// Replays into the index what the log holds beyond it, at most every `CATCH_UP_EVERY_MILLIS`; whether the two
+    /// are together again.
+    pub(super) fn catch_up(&mut self, now_millis: i64) -> Result<bool, StoreError> {
+        let since = now_millis.abs_diff(self.caught_up_tried_millis);
+        if since < CATCH_UP_EVERY_MILLIS {
+            return Ok(false);
+        }
+        self.caught_up_tried_millis = now_millis;
+        self.index.roll_back().map_err(StoreError::index)?;
+        let mut opening = Opening::new(self.shared.disk().clone(), self.shared.random)?;
+        // Damage that it meets was said when the store was opened, and is said again then.
+        replay(
+            &mut self.index,
+            &mut opening,
+            &mut OpenReport::default(),
+            now_millis / 1000,
+        )?;
+        self.shared.set_visible(self.index.meta.lsn);
+        self.shared.set_caught_up();
+        Ok(true)
     }
 
     /// Makes everything committed visible to readers.
     pub fn publish(&mut self) -> Result<(), StoreError> {
-        if let Health::ReadOnly(why) = self.shared.health() {
+        if let Health::ReadOnly(why) | Health::Behind(why) = self.shared.health() {
             return Err(StoreError(why));
         }
         match self.index.publish() {
@@ -244,9 +290,7 @@ impl Writer {
                 Ok(())
             }
             Err(e) => {
-                if self.index.transaction_is_lost() {
-                    self.index_behind(&e);
-                }
+                self.index_behind(&e);
                 Err(StoreError::index(e))
             }
         }
@@ -268,6 +312,12 @@ impl Writer {
             self.remove_dead_files();
         }
         Ok(done)
+    }
+
+    /// Stands for a disk that has no more room for the index, or has it again.
+    #[cfg(test)]
+    pub(in crate::store) fn index_pages_max(&self, pages: u32) {
+        self.index.pages_max(pages);
     }
 
     /// The index's LSN, for tests and reports.

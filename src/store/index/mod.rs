@@ -167,9 +167,13 @@ impl Index {
         self.open
     }
 
-    /// SQLite rolled back by itself: what was applied since the last publish is gone.
-    pub fn transaction_is_lost(&self) -> bool {
-        self.open && self.db.is_autocommit()
+    /// The file may have this many pages from now on: a full disk for tests.
+    #[cfg(test)]
+    pub fn pages_max(&self, pages: u32) {
+        let set = self
+            .db
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+        set.expect("a pragma is understood");
     }
 
     /// Commits what is open.

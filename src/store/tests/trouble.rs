@@ -257,3 +257,48 @@ fn a_damaged_block_is_reported_and_everything_else_served() {
         assert_ne!(again.uid_validity, old.uid_validity);
     }
 }
+
+/// The index has no room: what was answered stays, new mail is refused, and room alone brings everything back.
+#[test]
+fn an_index_without_room_catches_up_by_itself() {
+    let dir = Dir::new();
+    let (mut writer, shared) = dir.open();
+    one(&mut writer, Change::AccountMailboxes { account: ANNA });
+    one(&mut writer, deliver(ANNA, "", &text("first", 500)));
+    writer.publish().expect("there is room");
+    writer.index_pages_max(1);
+    let mut accepted = 1;
+    let mut now = NOW;
+    let refused = loop {
+        now += 5_000;
+        let change = deliver(ANNA, "", &text(&format!("number {accepted}"), 500));
+        match writer.commit(vec![change], now).remove(0) {
+            Ok(_) => accepted += 1,
+            Err(refused) => break refused,
+        }
+        let _ = writer.publish();
+        assert!(accepted < 1_000, "the index never filled");
+    };
+    assert!(
+        matches!(refused, Refused::DiskFull | Refused::Disk(_)),
+        "{refused}"
+    );
+    writer.index_pages_max(u32::MAX);
+    now += 5_000;
+    let last = writer
+        .commit(vec![deliver(ANNA, "", &text("last", 500))], now)
+        .remove(0);
+    last.expect("there is room again");
+    writer.publish().expect("there is room again");
+    assert_eq!(shared.health(), Health::Well);
+    let mut reader = shared.reader().expect("a reader opens");
+    let inbox = reader
+        .mailbox(ANNA, "INBOX")
+        .expect("the index reads")
+        .expect("INBOX is there");
+    assert_eq!(inbox.messages, accepted + 1);
+    assert_eq!(
+        reader.uids(inbox.id, 1).expect("the index reads").count(),
+        u64::from(accepted) + 1
+    );
+}

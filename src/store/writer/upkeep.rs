@@ -3,6 +3,7 @@
 use super::super::StoreError;
 use super::super::ids::Lsn;
 use super::super::index::Meta;
+use super::super::shared::Health;
 use super::Writer;
 use super::reclaim::Reclaim;
 use crate::limits::{CHECKPOINT_IDLE_BYTES, EXPIRE_ROWS_MAX, RETENTION_SECS};
@@ -42,6 +43,9 @@ impl Writer {
     /// One bounded piece of upkeep (checkpoint, relocation, expiry of retention); false when there is nothing to do.
     pub fn upkeep(&mut self, now_millis: i64) -> Result<bool, StoreError> {
         self.upkeep.tick(&mut self.index.meta, now_millis);
+        if matches!(self.shared.health(), Health::Behind(_)) {
+            return self.catch_up(now_millis).map(|_| false);
+        }
         if self.unpublished() {
             self.publish()?;
             return Ok(true);

@@ -156,7 +156,10 @@ impl Session {
 
     async fn finish(mut self, end: End) {
         match end {
-            End::Gone(_) => return,
+            End::Gone(error) => {
+                log::debug!("imap {}: {error}", self.conn.peer());
+                return;
+            }
             End::LoggedOut => {}
             End::Bye(why) => put_untagged(&mut self.out, &format!("BYE {why}")),
         }

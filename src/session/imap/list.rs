@@ -216,7 +216,8 @@ mod tests {
             k("x/y", false, None),
         ]
     }
-    fn said(text: &str, how: fn(&List, &[Known<'_>], &[Box<str>]) -> Vec<Listed>) -> Vec<String> {
+    type How = fn(&List, &[Known<'_>], &[Box<str>]) -> Vec<Listed>;
+    fn said(text: &str, how: How) -> Vec<String> {
         let command = Scan::new(text.as_bytes()).list().unwrap();
         let subscribed: Vec<Box<str>> = ["a/b", "gone", "INBOX", "x/y"].map(Into::into).to_vec();
         let lines = how(&command, &known(), &subscribed);

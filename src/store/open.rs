@@ -42,6 +42,7 @@ pub(super) fn open_sized(
     let mut report = OpenReport::default();
     let mut opening = Opening::sized(options.disk.clone(), options.random, segment_bytes)?;
     let (mut index, renewed) = bring_up(&options, &mut opening, &mut report)?;
+    forget_reclaimed(&mut index, &opening).map_err(StoreError::index)?;
     let spills = Spills::new(options.disk.clone(), options.random, options.reserve_bytes)?;
     sweep(&spills, &index, &mut report)?;
     make_names_durable(&options.dir).map_err(|e| {
@@ -87,9 +88,15 @@ pub fn rebuild(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
 
 /// Why an index does not belong to this log, if it does not.
 fn misfit(index: &Index, opening: &Opening) -> Option<&'static str> {
-    let at = index.newest_location().ok()??;
-    if opening.segments().lease(at).is_none() {
+    let newest = index.newest_location().ok()?;
+    if newest.is_some_and(|at| opening.segments().lease(at).is_none()) {
         return Some("index.sqlite is of another log, or of another time of it");
+    }
+    // Records that it has not seen must all be there: a segment is freed only when the synced index is past it.
+    let reached = index.meta.lsn;
+    let live = opening.segments().live();
+    if live.iter().any(|segment| segment.follows_freed && segment.previous_lsn > reached) {
+        return Some("index.sqlite is older than what was reclaimed since");
     }
     None
 }
@@ -118,6 +125,21 @@ fn make_names_durable(dir: &Path) -> std::io::Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
         Err(e) => Err(e),
     }
+}
+
+/// Expunged messages whose room was given away after this index was written.
+fn forget_reclaimed(index: &mut Index, opening: &Opening) -> rusqlite::Result<()> {
+    let live = opening.segments().live();
+    let is_live = |named: (u32, u32)| {
+        live.iter().any(|info| (info.segment, info.generation) == named)
+    };
+    index.begin_batch()?;
+    for named in index.segments_named()? {
+        if !is_live(named) {
+            index.forget_expunged_in(named.0, named.1)?;
+        }
+    }
+    index.keep_batch(0)
 }
 
 /// Files that nobody names go: spills that a crash cut off, message files whose record was never written. The log is

@@ -125,9 +125,8 @@ impl<'a> Restore<'a> {
                 self.step(expunge.mailbox, expunge.modseq)?;
                 Record::Expunge(expunge)
             }
-            Record::MailboxCreate(mut created) => {
-                created.retain(|one| self.is_wanted(one, lsn));
-                Record::MailboxCreate(created)
+            Record::MailboxCreate(created) => {
+                Record::MailboxCreate(self.wanted(created, lsn)?)
             }
             Record::MailboxRename(rename) => Record::MailboxRename(self.rename(lsn, rename)?),
             Record::MailboxDelete(delete) if self.is_past(delete.mailbox, lsn) => {
@@ -163,8 +162,21 @@ impl<'a> Restore<'a> {
         lsn < *box_lsn && mailbox.0 < last.next_mailbox && !self.facts.listed.contains(&mailbox)
     }
 
-    fn is_wanted(&self, created: &CreatedMailbox, lsn: Lsn) -> bool {
-        !self.facts.removed.contains(&created.account) && !self.is_past(created.mailbox, lsn)
+    /// Of new mailboxes those that no later snapshot tells of. The names of the others were subscribed all the same,
+    /// and stay so when the mailbox is renamed or deleted.
+    fn wanted(
+        &mut self,
+        mut created: Vec<CreatedMailbox>,
+        lsn: Lsn,
+    ) -> rusqlite::Result<Vec<CreatedMailbox>> {
+        created.retain(|one| !self.facts.removed.contains(&one.account));
+        for one in &created {
+            if one.subscribed && self.is_past(one.mailbox, lsn) {
+                self.index.subscribe(one.account, &one.name)?;
+            }
+        }
+        created.retain(|one| !self.is_past(one.mailbox, lsn));
+        Ok(created)
     }
 
     /// A mailbox's modseq goes on; a jump says that something between is lost.
@@ -383,7 +395,7 @@ impl<'a> Restore<'a> {
     }
 
     fn rename(&mut self, lsn: Lsn, mut rename: RenameRecord) -> rusqlite::Result<RenameRecord> {
-        rename.created.retain(|one| self.is_wanted(one, lsn));
+        rename.created = self.wanted(std::mem::take(&mut rename.created), lsn)?;
         rename
             .renamed
             .retain(|(mailbox, _)| !self.is_past(*mailbox, lsn));

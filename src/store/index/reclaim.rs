@@ -70,6 +70,49 @@ impl Index {
             .optional()
     }
 
+    /// Segments, with their generations, that contents lie in.
+    pub fn segments_named(&self) -> Result<Vec<(u32, u32)>> {
+        use rusqlite::OptionalExtension;
+        let mut named = Vec::new();
+        let mut last = (-1, -1);
+        // From one to the next by the index: a look at every content would make opening slow.
+        while let Some(next) = self
+            .db
+            .prepare_cached(
+                "SELECT segment, generation FROM content INDEXED BY content_segment
+                 WHERE segment >= 0 AND (segment, generation) > (?1, ?2) ORDER BY segment, generation LIMIT 1",
+            )?
+            .query_row([last.0, last.1], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+            .optional()?
+        {
+            last = next;
+            named.push((next.0 as u32, next.1 as u32));
+        }
+        Ok(named)
+    }
+
+    /// An index older than the last round of reclaiming may still keep expunged messages whose room was given away:
+    /// they cannot come back.
+    pub fn forget_expunged_in(&mut self, segment: u32, generation: u32) -> Result<()> {
+        let contents: Vec<i64> = self
+            .db
+            .prepare("SELECT id FROM content INDEXED BY content_segment WHERE segment >= 0 AND segment = ?1 AND generation = ?2")?
+            .query_map([segment, generation], |row| row.get(0))?
+            .collect::<Result<_>>()?;
+        for content in contents {
+            for place in self.places(content)? {
+                let kept = self
+                    .db
+                    .prepare_cached("UPDATE expunged SET kept = 0 WHERE mailbox = ?1 AND uid = ?2 AND content = ?3")?
+                    .execute(params![place.mailbox.0, place.uid, content])?;
+                if kept > 0 {
+                    self.unrefer(content, place)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the retention of the oldest expunged messages whose time is over, at most `rows_max`. Their mailboxes'
     /// history of expunges begins behind them. Returns how many.
     pub fn expire(&mut self, before_uptime_secs: u64, rows_max: usize) -> Result<usize> {

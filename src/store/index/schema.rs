@@ -44,7 +44,7 @@ pub const TABLES: &str = "
         file INTEGER NOT NULL, bytes INTEGER NOT NULL, header_bytes INTEGER NOT NULL,
         home_mailbox INTEGER, home_uid INTEGER, thread INTEGER NOT NULL, received_millis INTEGER NOT NULL,
         sent_at INTEGER, email BLOB NOT NULL, envelope BLOB NOT NULL, structure BLOB NOT NULL);
-    CREATE INDEX content_segment ON content(segment, file, bytes) WHERE segment >= 0;
+    CREATE INDEX content_segment ON content(segment, generation, file, bytes) WHERE segment >= 0;
     CREATE TABLE message(
         mailbox INTEGER, uid INTEGER, flags INTEGER NOT NULL, modseq INTEGER NOT NULL, changed INTEGER NOT NULL,
         internal_secs INTEGER NOT NULL, save_secs INTEGER NOT NULL, served_bytes INTEGER NOT NULL,

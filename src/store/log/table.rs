@@ -1,6 +1,6 @@
 //! The table of segments that writer and readers share: which are live, who holds them, and the open files.
 
-use super::format::{SegmentHead, State, segment_path};
+use super::format::{Link, SegmentHead, State, segment_path};
 use super::{Location, disk_error};
 use crate::limits::{SEGMENT_BYTES, SEGMENT_FILES_MAX};
 use crate::store::StoreError;
@@ -57,6 +57,10 @@ pub struct SegmentInfo {
     pub generation: u32,
     /// Its first LSN.
     pub first: Lsn,
+    /// The last LSN acknowledged before it was begun.
+    pub previous_lsn: Lsn,
+    /// The segment that was written before it has been freed since.
+    pub follows_freed: bool,
     /// Its last acknowledged LSN; below `first` when it has none.
     pub last: Lsn,
     /// Octets used.
@@ -97,6 +101,8 @@ impl Segments {
                 segment,
                 generation: slot.head.generation,
                 first: slot.head.first,
+                previous_lsn: slot.head.previous_lsn,
+                follows_freed: table.is_freed(slot.head.previous),
                 last: slot.last,
                 used_bytes: slot.used_bytes,
                 written: slot.condition == Condition::Written,
@@ -164,6 +170,15 @@ impl Segments {
     /// Nothing panics while it holds the table; a poisoned lock's table is as good as any.
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Whether the segment that a link names was given back since. (The first segment of a log names none.)
+    fn is_freed(&self, link: Link) -> bool {
+        self.slots.get(&link.segment).is_some_and(|slot| {
+            slot.condition == Condition::Free || slot.head.generation > link.generation
+        })
     }
 }
 

@@ -105,7 +105,8 @@ fn cut(
     let seen = picture(&shared);
     let next = moments.get(at + 1).map(|moment| &moment.picture);
     if seen != moments[at].picture && Some(&seen) != next {
-        return Err(format!("not what was answered: {:?}", shared.open_report()));
+        let report = shared.open_report();
+        return Err(format!("not what was answered: {report:?}; {}", difference(&seen, &moments[at].picture)));
     }
     let done = one(
         &mut writer,
@@ -124,6 +125,26 @@ fn cut(
         true => Ok(()),
         false => Err(report.findings.join("; ")),
     }
+}
+
+/// The first folders that differ, without octets.
+fn difference(seen: &Picture, wanted: &Picture) -> String {
+    let brief = |picture: &Picture, key: &(u64, String)| {
+        picture.folders.get(key).map(|folder| {
+            let mails: Vec<_> = folder.mails.iter().map(|(uid, mail)| (*uid, mail.flags, mail.modseq)).collect();
+            (folder.id, folder.uid_validity, folder.uid_next, folder.modseq, mails)
+        })
+    };
+    let keys = seen.folders.keys().chain(wanted.folders.keys());
+    let mut lines: Vec<String> = keys
+        .filter(|key| seen.folders.get(*key) != wanted.folders.get(*key))
+        .map(|key| format!("{key:?}: {:?} instead of {:?}", brief(seen, key), brief(wanted, key)))
+        .collect();
+    lines.dedup();
+    lines.push(format!("{:?} instead of {:?}", seen.queue, wanted.queue));
+    lines.push(format!("{:?} instead of {:?}", seen.subscriptions, wanted.subscriptions));
+    lines.push(format!("{:?} instead of {:?}", seen.keywords, wanted.keywords));
+    lines.join("\n")
 }
 
 #[test]
@@ -181,4 +202,63 @@ fn one_flush_a_batch() {
         .collect();
     assert!(writer.commit(changes, NOW).iter().all(Result::is_ok));
     assert_eq!(disk.flushes(Flush::Batch) - before, 1);
+}
+
+/// A workload that is mostly garbage, reclaimed as it goes; `index.sqlite` may be older than that, or missing.
+#[test]
+fn reclaiming_survives_any_power_cut() {
+    let disk = RecordingDisk::new();
+    let dir = Dir::new();
+    let (mut writer, shared) =
+        open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
+    for account in ACCOUNTS {
+        one(&mut writer, Change::AccountMailboxes { account });
+    }
+    let mut player = Player::new(77);
+    let mut moments = Vec::new();
+    let mut freed = 0;
+    for round in 0..8 {
+        writer.publish().expect("published");
+        moments.push(moment(&disk, &shared, &dir));
+        player.model = picture(&shared);
+        let mut changes: Vec<Change> = (0..4).map(|_| player.draw()).collect();
+        changes.extend((0..9).map(|n| deliver(ACCOUNTS[1], "", &text(&format!("{round}.{n}"), 100_000))));
+        writer.commit(changes, NOW);
+        writer.publish().expect("published");
+        moments.push(moment(&disk, &shared, &dir));
+        let inbox = moments[moments.len() - 1].picture.folders[&(2, "INBOX".into())].clone();
+        let mut most = crate::wire::imap::uid_set::UidSet::new();
+        most.insert_range(1, inbox.uid_next.saturating_sub(2).max(1));
+        let flags = names(crate::wire::imap::flag::Flags::DELETED, &[]);
+        let mailbox = MailboxId(inbox.id);
+        writer.commit(vec![Change::Flags { mailbox, uids: most, how: FlagsHow::Add, flags }], NOW);
+        writer.publish().expect("published");
+        moments.push(moment(&disk, &shared, &dir));
+        writer.commit(vec![Change::Expunge { mailbox, uids: None }], NOW);
+        writer.publish().expect("published");
+        moments.push(moment(&disk, &shared, &dir));
+        writer.end_retention().expect("retention ends");
+        for _ in 0..100 {
+            if !writer.upkeep(NOW).expect("upkeep") {
+                break;
+            }
+        }
+        freed = freed.max(shared.segments.free());
+    }
+    assert!(freed > 0, "nothing was reclaimed");
+    let first = moments[0].operations;
+    let operations = disk.operations();
+    let step = ((operations - first) / 60).max(1);
+    for (n, count) in (first..=operations).step_by(step).enumerate() {
+        let crash = match n % 4 {
+            0 => Crash::Dropped,
+            1 => Crash::Kept,
+            2 => Crash::Reordered(n as u64),
+            _ => Crash::Torn(n as u64),
+        };
+        let old = [Some(0), None, Some(4)][n % 3];
+        if let Err(why) = cut(&disk, &moments, count, crash, old) {
+            panic!("after {count} of {operations} operations, {crash:?}, index {old:?}: {why}");
+        }
+    }
 }

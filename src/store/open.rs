@@ -95,7 +95,10 @@ fn misfit(index: &Index, opening: &Opening) -> Option<&'static str> {
     // Records that it has not seen must all be there: a segment is freed only when the synced index is past it.
     let reached = index.meta.lsn;
     let live = opening.segments().live();
-    if live.iter().any(|segment| segment.follows_freed && segment.previous_lsn > reached) {
+    if live
+        .iter()
+        .any(|segment| segment.follows_freed && segment.previous_lsn > reached)
+    {
         return Some("index.sqlite is older than what was reclaimed since");
     }
     None
@@ -131,7 +134,8 @@ fn make_names_durable(dir: &Path) -> std::io::Result<()> {
 fn forget_reclaimed(index: &mut Index, opening: &Opening) -> rusqlite::Result<()> {
     let live = opening.segments().live();
     let is_live = |named: (u32, u32)| {
-        live.iter().any(|info| (info.segment, info.generation) == named)
+        live.iter()
+            .any(|info| (info.segment, info.generation) == named)
     };
     index.begin_batch()?;
     for named in index.segments_named()? {

@@ -125,9 +125,7 @@ impl<'a> Restore<'a> {
                 self.step(expunge.mailbox, expunge.modseq)?;
                 Record::Expunge(expunge)
             }
-            Record::MailboxCreate(created) => {
-                Record::MailboxCreate(self.wanted(created, lsn)?)
-            }
+            Record::MailboxCreate(created) => Record::MailboxCreate(self.wanted(created, lsn)?),
             Record::MailboxRename(rename) => Record::MailboxRename(self.rename(lsn, rename)?),
             Record::MailboxDelete(delete) if self.is_past(delete.mailbox, lsn) => {
                 return self.pass(lsn);

@@ -327,6 +327,7 @@ impl Writer {
 
     /// Publishes, checkpoints and marks the log as cleanly closed.
     pub fn close(mut self) -> Result<(), StoreError> {
+        self.store_meta()?;
         self.checkpoint()?;
         self.log.close()
     }

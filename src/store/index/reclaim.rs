@@ -113,6 +113,13 @@ impl Index {
         Ok(())
     }
 
+    /// Whether the retention of anything is over.
+    pub fn has_expired(&self, before_uptime_secs: u64) -> Result<bool> {
+        self.db
+            .prepare_cached("SELECT EXISTS(SELECT 1 FROM expunged WHERE at_uptime < ?1)")?
+            .query_row([before_uptime_secs], |row| row.get(0))
+    }
+
     /// Ends the retention of the oldest expunged messages whose time is over, at most `rows_max`. Their mailboxes'
     /// history of expunges begins behind them. Returns how many.
     pub fn expire(&mut self, before_uptime_secs: u64, rows_max: usize) -> Result<usize> {

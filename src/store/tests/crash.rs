@@ -106,7 +106,10 @@ fn cut(
     let next = moments.get(at + 1).map(|moment| &moment.picture);
     if seen != moments[at].picture && Some(&seen) != next {
         let report = shared.open_report();
-        return Err(format!("not what was answered: {report:?}; {}", difference(&seen, &moments[at].picture)));
+        return Err(format!(
+            "not what was answered: {report:?}; {}",
+            difference(&seen, &moments[at].picture)
+        ));
     }
     let done = one(
         &mut writer,
@@ -131,19 +134,41 @@ fn cut(
 fn difference(seen: &Picture, wanted: &Picture) -> String {
     let brief = |picture: &Picture, key: &(u64, String)| {
         picture.folders.get(key).map(|folder| {
-            let mails: Vec<_> = folder.mails.iter().map(|(uid, mail)| (*uid, mail.flags, mail.modseq)).collect();
-            (folder.id, folder.uid_validity, folder.uid_next, folder.modseq, mails)
+            let mails: Vec<_> = folder
+                .mails
+                .iter()
+                .map(|(uid, mail)| (*uid, mail.flags, mail.modseq))
+                .collect();
+            (
+                folder.id,
+                folder.uid_validity,
+                folder.uid_next,
+                folder.modseq,
+                mails,
+            )
         })
     };
     let keys = seen.folders.keys().chain(wanted.folders.keys());
     let mut lines: Vec<String> = keys
         .filter(|key| seen.folders.get(*key) != wanted.folders.get(*key))
-        .map(|key| format!("{key:?}: {:?} instead of {:?}", brief(seen, key), brief(wanted, key)))
+        .map(|key| {
+            format!(
+                "{key:?}: {:?} instead of {:?}",
+                brief(seen, key),
+                brief(wanted, key)
+            )
+        })
         .collect();
     lines.dedup();
     lines.push(format!("{:?} instead of {:?}", seen.queue, wanted.queue));
-    lines.push(format!("{:?} instead of {:?}", seen.subscriptions, wanted.subscriptions));
-    lines.push(format!("{:?} instead of {:?}", seen.keywords, wanted.keywords));
+    lines.push(format!(
+        "{:?} instead of {:?}",
+        seen.subscriptions, wanted.subscriptions
+    ));
+    lines.push(format!(
+        "{:?} instead of {:?}",
+        seen.keywords, wanted.keywords
+    ));
     lines.join("\n")
 }
 
@@ -222,7 +247,9 @@ fn reclaiming_survives_any_power_cut() {
         moments.push(moment(&disk, &shared, &dir));
         player.model = picture(&shared);
         let mut changes: Vec<Change> = (0..4).map(|_| player.draw()).collect();
-        changes.extend((0..9).map(|n| deliver(ACCOUNTS[1], "", &text(&format!("{round}.{n}"), 100_000))));
+        changes.extend(
+            (0..9).map(|n| deliver(ACCOUNTS[1], "", &text(&format!("{round}.{n}"), 100_000))),
+        );
         writer.commit(changes, NOW);
         writer.publish().expect("published");
         moments.push(moment(&disk, &shared, &dir));
@@ -231,10 +258,24 @@ fn reclaiming_survives_any_power_cut() {
         most.insert_range(1, inbox.uid_next.saturating_sub(2).max(1));
         let flags = names(crate::wire::imap::flag::Flags::DELETED, &[]);
         let mailbox = MailboxId(inbox.id);
-        writer.commit(vec![Change::Flags { mailbox, uids: most, how: FlagsHow::Add, flags }], NOW);
+        writer.commit(
+            vec![Change::Flags {
+                mailbox,
+                uids: most,
+                how: FlagsHow::Add,
+                flags,
+            }],
+            NOW,
+        );
         writer.publish().expect("published");
         moments.push(moment(&disk, &shared, &dir));
-        writer.commit(vec![Change::Expunge { mailbox, uids: None }], NOW);
+        writer.commit(
+            vec![Change::Expunge {
+                mailbox,
+                uids: None,
+            }],
+            NOW,
+        );
         writer.publish().expect("published");
         moments.push(moment(&disk, &shared, &dir));
         writer.end_retention().expect("retention ends");

@@ -11,10 +11,15 @@ use crate::limits::{CHECKPOINT_IDLE_BYTES, EXPIRE_ROWS_MAX, RETENTION_SECS};
 /// A gap between two looks at the clock counts at most this much as uptime: the wall clock may have jumped.
 const TICK_SECS_MAX: u64 = 60;
 
+/// A quiet box writes its uptime this often.
+const UPTIME_STORE_SECS: u64 = 3600;
+
 /// What upkeep remembers between calls.
 #[derive(Default)]
 pub struct Upkeep {
     last_millis: Option<i64>,
+    /// The uptime that the index knows of.
+    stored_uptime_secs: u64,
     /// The index is synced up to this LSN.
     pub synced_lsn: Lsn,
     /// The round of reclaiming under way.
@@ -53,10 +58,27 @@ impl Writer {
         if self.expire(RETENTION_SECS)? {
             return Ok(true);
         }
+        let unstored = self
+            .index
+            .meta
+            .uptime_secs
+            .saturating_sub(self.upkeep.stored_uptime_secs);
+        if unstored >= UPTIME_STORE_SECS {
+            self.store_meta()?;
+        }
         if self.unsynced_bytes >= CHECKPOINT_IDLE_BYTES || !self.index.dead_files.is_empty() {
             return self.checkpoint();
         }
         self.reclaim_piece(super::reclaim::Need::Idle)
+    }
+
+    /// Writes counters that no change carried along: the uptime of a quiet box.
+    pub(super) fn store_meta(&mut self) -> Result<(), StoreError> {
+        self.index.begin_batch().map_err(StoreError::index)?;
+        self.index.keep_batch(0).map_err(StoreError::index)?;
+        self.publish()?;
+        self.upkeep.stored_uptime_secs = self.index.meta.uptime_secs;
+        Ok(())
     }
 
     /// Ends the retention of some messages that were expunged more than `secs` of uptime ago.
@@ -64,6 +86,9 @@ impl Writer {
         let Some(before) = self.index.meta.uptime_secs.checked_sub(secs) else {
             return Ok(false);
         };
+        if !self.index.has_expired(before).map_err(StoreError::index)? {
+            return Ok(false);
+        }
         self.index.begin_batch().map_err(StoreError::index)?;
         let expired = self
             .index

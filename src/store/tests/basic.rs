@@ -247,3 +247,55 @@ fn a_second_open_is_refused_while_the_first_lives() {
     let error = open(dir.options()).err().expect("refused").0;
     assert!(error.contains("in use"), "{error}");
 }
+
+#[test]
+fn ranges_around_chunks_cuts_and_prefix_are_the_served_octets() {
+    let dir = Dir::new();
+    let (mut writer, shared) = dir.open();
+    one(&mut writer, Change::AccountMailboxes { account: ANNA });
+    let bytes = text("borders", 70_000);
+    let mut change = deliver(ANNA, "Return-Path: <>\r\n", &bytes);
+    if let Change::Deliver(delivery) = &mut change {
+        delivery.message.cuts = vec![0..5, 16..20];
+    }
+    one(&mut writer, change);
+    writer.publish().expect("published");
+    let whole = [b"Return-Path: <>\r\n", &bytes[5..16], &bytes[20..]].concat();
+    let mut reader = shared.reader().expect("a reader");
+    let inbox = reader.mailbox(ANNA, "INBOX").expect("read").expect("there");
+    let row = rows(&mut reader, inbox.id).remove(0);
+    let content = reader.content(row.content, row.prefix).expect("there");
+    assert_eq!(content.served_bytes(), whole.len() as u64);
+    let border = (crate::limits::CHUNK_BYTES as i64 + content.body_shift()) as usize;
+    for at in [
+        0,
+        1,
+        16,
+        17,
+        27,
+        28,
+        29,
+        border - 1,
+        border,
+        border + 1,
+        whole.len() - 1,
+        whole.len(),
+    ] {
+        for length in [0, 1, 2, 30, crate::limits::CHUNK_BYTES + 1, whole.len()] {
+            let mut into = vec![0; length];
+            let read = content.read_at(at as u64, &mut into).expect("reads");
+            let wanted = &whole[at..whole.len().min(at + length)];
+            assert_eq!(
+                (&into[..read], read),
+                (wanted, wanted.len()),
+                "{length} octets from {at}"
+            );
+        }
+    }
+    assert_eq!(
+        content
+            .read_at(whole.len() as u64 + 9, &mut [0; 4])
+            .expect("reads"),
+        0
+    );
+}

@@ -72,9 +72,10 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 pub const LOGIN_FAILURES_MAX: usize = 5;
 /// The minute of `LOGIN_FAILURES_MAX`.
 pub const LOGIN_FAILURES_SECS: u64 = 60;
-/// Addresses (accounts, unknown names: a table each) whose failures are counted one by one, 64 octets each. What
-/// comes on top shares `LOGIN_FAILURE_OVERFLOW_ROWS` rows: nothing that counts is ever evicted.
-pub const LOGIN_FAILURE_ROWS_MAX: usize = 2048;
+/// Addresses (accounts, unknown names: a table each) whose failures are counted one by one. What comes on top shares
+/// `LOGIN_FAILURE_OVERFLOW_ROWS` rows: nothing that counts is ever evicted. 2,048 places of 49 octets a table, which a
+/// hash table fills to seven eighths: 300 KiB for all three.
+pub const LOGIN_FAILURE_ROWS_MAX: usize = 1792;
 /// Rows shared by what does not fit into `LOGIN_FAILURE_ROWS_MAX`.
 pub const LOGIN_FAILURE_OVERFLOW_ROWS: usize = 64;
 /// Addresses with a password being checked or waiting for it, one each; then 454 4.7.0 and NO [UNAVAILABLE]. At 30 to
@@ -83,8 +84,8 @@ pub const LOGIN_WAITING_MAX: usize = 16;
 /// Logins of one address behind the one that is being checked. The connections hold them; a household that comes
 /// back after a restart is not refused.
 pub const LOGIN_WAITING_PER_ADDRESS_MAX: usize = 256;
-/// Verified logins that are remembered, 64 octets each; the oldest goes, which costs its owner one hash.
-pub const LOGIN_REMEMBERED_MAX: usize = 256;
+/// Verified logins that are remembered, 128 octets each; the oldest goes, which costs its owner one hash.
+pub const LOGIN_REMEMBERED_MAX: usize = 224;
 /// For how long.
 pub const LOGIN_REMEMBERED_SECS: u64 = 600;
 
@@ -121,11 +122,11 @@ pub const AUTHORS_MAX: usize = 16;
 /// One line on the control socket, octets, with its LF; a longer one ends the connection. Held by the connection.
 pub const CONTROL_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Connections on the control socket; the next one waits to be accepted.
-pub const CONTROL_CONNECTIONS_MAX: usize = 4;
+pub const CONTROL_CONNECTIONS_MAX: usize = 2;
 /// Silence on a control connection before it is closed.
 pub const CONTROL_IDLE_SECS: u64 = 30;
 /// Rows of a list in one answer; the asker comes again for more. A row is at most `CONTROL_LINE_BYTES_MAX`.
-pub const CONTROL_ROWS_MAX: usize = 100;
+pub const CONTROL_ROWS_MAX: usize = 20;
 
 /// IMAP command without its literals, octets. RFC 7162 section 4 asks for 8,192 at least; NO/BAD [TOOBIG].
 pub const IMAP_COMMAND_BYTES_MAX: usize = 64 * 1024;

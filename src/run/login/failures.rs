@@ -11,10 +11,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-const WINDOW_MILLIS: u64 = LOGIN_FAILURES_SECS * 1000;
+const WINDOW_TENTHS: u32 = LOGIN_FAILURES_SECS as u32 * 10;
 
-/// Times of the last failures, milliseconds; `None` is free.
-type Row = [Option<u64>; LOGIN_FAILURES_MAX];
+/// Times of the last failures in tenths of a second, counted from 1; 0 is free. 32 bits are 13 years of running.
+type Row = [u32; LOGIN_FAILURES_MAX];
+
+const FREE: u32 = 0;
 
 /// One table of failures.
 #[derive(Default)]
@@ -31,7 +33,7 @@ pub(super) struct Failures {
 #[must_use = "an attempt that succeeds is refunded"]
 pub(super) struct Charge {
     place: Place,
-    at: u64,
+    at: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +58,17 @@ impl Failures {
     pub fn charge(&mut self, key: u128, now: u64) -> Option<Charge> {
         let place = self.place(key, now);
         let free = self.row(place)?.iter_mut().find(|at| !counts(**at, now))?;
-        *free = Some(now);
-        Some(Charge { place, at: now })
+        *free = tenths(now);
+        let at = *free;
+        Some(Charge { place, at })
     }
 
     /// The attempt was right.
     pub fn refund(&mut self, charge: Charge) {
         if let Some(row) = self.row(charge.place)
-            && let Some(at) = row.iter_mut().find(|at| **at == Some(charge.at))
+            && let Some(at) = row.iter_mut().find(|at| **at == charge.at)
         {
-            *at = None;
+            *at = FREE;
         }
     }
 
@@ -114,27 +117,36 @@ impl Failures {
     }
 }
 
-fn counts(at: Option<u64>, now: u64) -> bool {
-    at.is_some_and(|at| now.saturating_sub(at) < WINDOW_MILLIS)
+fn tenths(millis: u64) -> u32 {
+    u32::try_from(millis / 100)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1)
+}
+
+fn counts(at: u32, now: u64) -> bool {
+    at != FREE && tenths(now).saturating_sub(at) < WINDOW_TENTHS
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Milliseconds.
+    const WINDOW: u64 = LOGIN_FAILURES_SECS * 1000;
+
     #[test]
     fn at_most_so_many_a_minute() {
         let mut table = Failures::default();
         for n in 0..LOGIN_FAILURES_MAX {
-            assert!(!table.blocked(1, 0), "after {n}");
-            let _ = table.charge(1, n as u64).unwrap();
+            assert!(!table.blocked(1, 1000 * n as u64), "after {n}");
+            let _ = table.charge(1, 1000 * n as u64).unwrap();
         }
-        assert!(table.blocked(1, 10) && table.charge(1, 10).is_none());
-        assert!(!table.blocked(2, 10) && table.charge(2, 10).is_some());
+        assert!(table.blocked(1, 4500) && table.charge(1, 4500).is_none());
+        assert!(!table.blocked(2, 4500) && table.charge(2, 4500).is_some());
         // The first one leaves the minute, so one more is free.
-        assert!(table.charge(1, WINDOW_MILLIS - 1).is_none());
-        assert!(table.charge(1, WINDOW_MILLIS).is_some());
-        assert!(table.charge(1, WINDOW_MILLIS).is_none());
+        assert!(table.charge(1, WINDOW - 1).is_none());
+        assert!(table.charge(1, WINDOW).is_some());
+        assert!(table.charge(1, WINDOW).is_none());
     }
 
     #[test]

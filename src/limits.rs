@@ -107,7 +107,7 @@ pub const CONTENT_BYTES_PER_SEC_MIN: u64 = 512;
 /// Wait for a buffer of the body pool, seconds; then 452 4.3.1.
 pub const BODY_BUFFER_WAIT_SECS: u64 = 20;
 /// Octets of the accounts behind all accepted recipients (some 100 each) of all connections; then 452 4.3.1.
-pub const TARGETS_BYTES_MAX: usize = 1024 * 1024;
+pub const TARGETS_BYTES_MAX: usize = 256 * 1024;
 /// Fields that we add to a submitted message or write anew, octets; 554 5.6.0. Each local copy holds them.
 pub const SUBMITTED_FIELDS_BYTES_MAX: usize = 32 * 1024;
 /// Recipients with one target whose lookup one connection keeps for its next messages, and for how many seconds.
@@ -163,7 +163,7 @@ pub const FETCH_FIELDS_MAX: usize = 200;
 /// Pairs in ID (RFC 2971 section 3.3); BAD.
 pub const ID_PAIRS_MAX: usize = 30;
 /// FETCHes and SEARCHes that run at once, over all sessions; the next one waits.
-pub const IMAP_JOBS_MAX: usize = 8;
+pub const IMAP_JOBS_MAX: usize = 6;
 /// Commands that are longer than IMAP_SMALL_COMMAND_BYTES and being received, over all sessions; the next one waits.
 pub const IMAP_LARGE_COMMANDS_MAX: usize = 4;
 /// A command up to this size needs no permit. Before login none is longer; BYE.
@@ -307,7 +307,7 @@ pub const LOG_KEYS_MAX: usize = 256;
 /// Mailbox rows that the writer holds in memory between commits of the index; beyond it they are written and dropped.
 pub const HOT_MAILBOXES_MAX: usize = 1_024;
 /// Page cache of each connection to the index, KiB.
-pub const INDEX_CACHE_KIB: usize = 768;
+pub const INDEX_CACHE_KIB: usize = 576;
 /// Page cache of each connection to the accounts: they are few and small.
 pub const STATE_CACHE_KIB: usize = 256;
 /// Changes that the index may hold in its open transaction before it is committed by itself. Each leaves about

@@ -71,6 +71,8 @@ const JOB_BYTES: usize = max(
 const DATABASE_BYTES: usize = 160 * 1024;
 /// Twelve octets a range, and room to grow.
 const SEQ_MAP_RANGE_BYTES: usize = 12;
+/// Rows of `run/login`: three tables of failures at 64 octets a row, remembered logins at 96.
+const LOGIN_TABLES_BYTES: usize = 3 * LOGIN_FAILURE_ROWS_MAX * 64 + LOGIN_REMEMBERED_MAX * 96;
 /// Pages that a lane's thread really touches of its stack.
 const LANE_STACK_TOUCHED_BYTES: usize = 128 * 1024;
 
@@ -130,6 +132,9 @@ impl MemorySum {
                 ),
                 fixed("password hashing", 1, PASSWORD_MEMORY_KIB as usize * 1024),
                 fixed("accounts behind recipients", 1, TARGETS_BYTES_MAX),
+                fixed("failed and remembered logins", 1, LOGIN_TABLES_BYTES),
+                // A line that is read and the answer that is written.
+                fixed("control connections", CONTROL_CONNECTIONS_MAX, 2 * CONTROL_LINE_BYTES_MAX),
                 // Writer, readers, hashing and the socket thread.
                 fixed("threads", READER_LANES + 3, LANE_STACK_TOUCHED_BYTES),
                 fixed("the program itself", 1, BASE_BYTES),

@@ -502,6 +502,6 @@ mod tests {
             size_of::<F>()
         }
         let bytes = size(serve);
-        assert!(bytes <= crate::limits::SESSION_BYTES_MAX / 2, "{bytes}");
+        assert!(bytes <= crate::limits::SESSION_BYTES_MAX, "{bytes}");
     }
 }

@@ -197,9 +197,12 @@ impl Index {
     fn write_meta(&mut self) -> Result<()> {
         let meta = self.meta;
         self.db
-            .prepare_cached("INSERT OR REPLACE INTO meta VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO meta(one, version, lsn, next_mailbox, next_queue, next_thread, uid_validity,
+                 uptime_secs) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
             .execute(params![
-                schema::SCHEMA_VERSION,
+                schema::version(),
                 meta.lsn,
                 meta.next_mailbox,
                 meta.next_queue,
@@ -305,7 +308,7 @@ fn read_meta(db: &Connection) -> Result<Option<Meta>> {
     }
     db.query_row(
         "SELECT lsn, next_mailbox, next_queue, next_thread, uid_validity, uptime_secs FROM meta WHERE version = ?1",
-        [schema::SCHEMA_VERSION],
+        [schema::version()],
         |row| {
             Ok(Meta {
                 lsn: row.get(0)?,

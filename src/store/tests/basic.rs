@@ -299,3 +299,29 @@ fn ranges_around_chunks_cuts_and_prefix_are_the_served_octets() {
         0
     );
 }
+
+/// Another schema, older or newer, is no error: the index is made anew.
+#[test]
+fn an_index_of_another_schema_is_made_anew() {
+    let dir = Dir::new();
+    let (mut writer, shared) = dir.open();
+    one(&mut writer, deliver(ANNA, "", &text("kept", 500)));
+    writer.publish().expect("published");
+    let before = super::model::picture(&shared);
+    drop((writer, shared));
+    for sql in [
+        "UPDATE meta SET version = version + 1",
+        "ALTER TABLE meta ADD COLUMN more INTEGER; UPDATE meta SET version = 0",
+        "ALTER TABLE meta DROP COLUMN uptime_secs",
+    ] {
+        writer_of(&dir, sql);
+        let (writer, shared) = dir.open();
+        assert_eq!(super::model::picture(&shared), before, "{sql}");
+        assert_eq!(shared.open_report().lines.len(), 1, "{sql}");
+        drop((writer, shared));
+    }
+    fn writer_of(dir: &Dir, sql: &str) {
+        let db = rusqlite::Connection::open(shared::index_path(&dir.0)).expect("opens");
+        db.execute_batch(sql).expect("changed");
+    }
+}

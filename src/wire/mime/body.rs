@@ -31,7 +31,7 @@ pub fn push_body(out: &mut Vec<u8>, structure: &[u8], form: Form) {
     }
 }
 
-/// Recursion is bounded by `MIME_DEPTH_MAX`: depth is an octet of the structure that grows with each level.
+/// Recursion is bounded: depth grows with each level, and `parts` yields none of `MIME_DEPTH_MAX` or more.
 fn push_part(out: &mut Vec<u8>, part: &Part<'_>, tree: &mut Peekable<Parts<'_>>, form: Form) {
     let facts = part.facts();
     out.push(b'(');

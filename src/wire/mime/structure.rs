@@ -7,6 +7,7 @@
 //! message/rfc822 part around it.
 
 use super::content::{Content, Parameter};
+use crate::limits::MIME_DEPTH_MAX;
 use std::ops::Range;
 
 const VERSION: u8 = 1;
@@ -183,7 +184,10 @@ impl<'a> Iterator for Parts<'a> {
 
     fn next(&mut self) -> Option<Part<'a>> {
         let input = &mut self.input;
-        let depth = input.octet()?;
+        // Checked here, once: whoever walks the tree counts on it, and recursion ends by it.
+        let depth = input
+            .octet()
+            .filter(|&depth| usize::from(depth) < MIME_DEPTH_MAX)?;
         let kind = match input.octet()? {
             0 => Kind::Leaf,
             1 => Kind::Opaque,

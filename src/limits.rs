@@ -214,6 +214,8 @@ pub const BATCH_RECORDS_MAX: usize = 512;
 pub const RECORD_META_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Chunks of one content (256 MiB): the largest message size that can be configured.
 pub const CONTENT_CHUNKS_MAX: usize = 8192;
+/// Messages whose flags a STORE answers with, 24 octets each; of more the session reads them again. Held by the answer.
+pub const FLAGS_AFTER_MAX: usize = 512;
 /// Messages in one COPY or MOVE: its record holds a row of about 40 octets for each. NO [LIMIT].
 pub const COPY_MESSAGES_MAX: usize = 100_000;
 /// Rows in one part of a snapshot.

@@ -19,6 +19,9 @@
 //!
 //! Escapes in what a client sends: `\r \n \0 \\`, `\xHH` an octet, `\(N*text)` a text N times.
 
+#[path = "dialog/imap_sessions.rs"]
+mod imap_sessions;
+
 use pillarbox::config::Config;
 use pillarbox::net::conn::Conn;
 use pillarbox::net::tls::{Acceptor, Pem};
@@ -174,6 +177,12 @@ impl Client {
         }
     }
 
+    async fn log_in(&mut self) -> Result<(), String> {
+        let quoted = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
+        self.command(format!("LOGIN anna@box.test \"{quoted}\"").as_bytes())
+            .await
+    }
+
     async fn start_tls(&mut self, certificate: &[u8]) {
         let mut roots = rustls::RootCertStore::empty();
         roots
@@ -233,10 +242,7 @@ async fn step(setup: &Box_, clients: &mut HashMap<char, Client>, line: &str) -> 
         }
         ("LOGIN", _) => {
             client.line().await?;
-            let quoted = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
-            client
-                .command(format!("LOGIN anna@box.test \"{quoted}\"").as_bytes())
-                .await?;
+            client.log_in().await?;
         }
         ("TIMES", _) => {
             let (times, text) = rest

@@ -8,12 +8,12 @@ use super::notify::Notify;
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_CHANGES_MAX, READ_JOBS_WAITING_MAX, READER_LANES, WRITE_JOBS_WAITING_MAX,
 };
-use crate::store::change::Content;
+use crate::store::change::{Content, Outcome};
 use crate::store::{Change, Done, Reader, Refused, Shared, StoreError, Writer};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,6 +34,7 @@ struct Inner {
     shared: Arc<Shared>,
     notify: Notify,
     committed: Arc<AtomicU64>,
+    hidden: Arc<AtomicBool>,
     write: mpsc::Sender<WriteJob>,
     write_places: Arc<Semaphore>,
     read: Arc<ReadQueue>,
@@ -72,6 +73,7 @@ impl Lanes {
     pub fn start(writer: Writer, shared: Arc<Shared>, notify: Notify) -> Result<Lanes, StoreError> {
         let (write, jobs) = mpsc::channel();
         let committed = Arc::new(AtomicU64::new(shared.visible_lsn()));
+        let hidden = Arc::new(AtomicBool::new(false));
         let read = Arc::new(ReadQueue {
             jobs: Mutex::new(Some(VecDeque::new())),
             ready: Condvar::new(),
@@ -89,6 +91,7 @@ impl Lanes {
             jobs,
             notify: notify.clone(),
             committed: committed.clone(),
+            hidden: hidden.clone(),
         };
         threads.push(spawn("writer", move || lane.run())?);
         Ok(Lanes {
@@ -96,6 +99,7 @@ impl Lanes {
                 shared,
                 notify,
                 committed,
+                hidden,
                 write,
                 write_places: Arc::new(Semaphore::new(WRITE_JOBS_WAITING_MAX)),
                 read,
@@ -142,7 +146,8 @@ impl Lanes {
         &self,
         work: impl FnOnce(&mut Reader) -> R + Send + 'static,
     ) -> R {
-        if self.inner.shared.visible_lsn() < self.inner.committed.load(Ordering::Acquire) {
+        let behind = self.inner.shared.visible_lsn() < self.inner.committed.load(Ordering::Acquire);
+        if behind || self.inner.hidden.load(Ordering::Acquire) {
             let (answer, done) = oneshot::channel();
             if self.inner.write.send(WriteJob::Publish(answer)).is_ok() {
                 let _ = done.await;
@@ -260,6 +265,8 @@ struct WriteLane {
     jobs: mpsc::Receiver<WriteJob>,
     notify: Notify,
     committed: Arc<AtomicU64>,
+    /// A change without a record (`ClaimRecent`) waits to be published: no LSN says so.
+    hidden: Arc<AtomicBool>,
 }
 
 /// One group on its way through the writer.
@@ -362,6 +369,8 @@ impl WriteLane {
         if let Err(error) = self.writer.publish() {
             log::error!("the index cannot be written: {error}");
         }
+        // Only this thread sets it, so that nothing has come between.
+        self.hidden.store(false, Ordering::Release);
     }
 
     fn carry_out(
@@ -376,9 +385,12 @@ impl WriteLane {
             for (result, answer) in results.into_iter().zip(answers) {
                 if let Ok(done) = &result {
                     self.committed.fetch_max(done.lsn, Ordering::AcqRel);
+                    if matches!(done.outcome, Outcome::Recent { from_uid } if from_uid != 0) {
+                        self.hidden.store(true, Ordering::Release);
+                    }
                     done.touched
                         .iter()
-                        .for_each(|mailbox| self.notify.wake(*mailbox));
+                        .for_each(|mailbox| self.notify.wake(*mailbox, done.lsn));
                 }
                 // A session that went away meanwhile does not hear of it; the mail is there all the same.
                 let _ = answer.send(result);

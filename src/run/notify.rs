@@ -4,7 +4,7 @@
 //! a client does not read, and ten changes in a row cost one look. Memory: one small entry per *watched* mailbox,
 //! at most one per IMAP connection.
 
-use crate::store::MailboxId;
+use crate::store::{Lsn, MailboxId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -12,13 +12,14 @@ use tokio::sync::watch;
 /// All watched mailboxes; cheap to clone.
 #[derive(Clone, Default)]
 pub struct Notify {
-    watched: Arc<Mutex<HashMap<MailboxId, watch::Sender<()>>>>,
+    /// With the LSN of the last change.
+    watched: Arc<Mutex<HashMap<MailboxId, watch::Sender<Lsn>>>>,
 }
 
 /// One session's eye on one mailbox.
 pub struct Watch {
     mailbox: MailboxId,
-    receiver: watch::Receiver<()>,
+    receiver: watch::Receiver<Lsn>,
     notify: Notify,
 }
 
@@ -28,7 +29,7 @@ impl Notify {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = watched
             .entry(mailbox)
-            .or_insert_with(|| watch::channel(()).0)
+            .or_insert_with(|| watch::channel(0).0)
             .subscribe();
         Watch {
             mailbox,
@@ -37,11 +38,12 @@ impl Notify {
         }
     }
 
-    /// Wakes whoever watches `mailbox`. Called from the writer's lane after the flush.
-    pub fn wake(&self, mailbox: MailboxId) {
+    /// Wakes whoever watches `mailbox`, changed by the record `lsn`. Called from the writer's lane after the flush, in
+    /// the order of the records.
+    pub fn wake(&self, mailbox: MailboxId, lsn: Lsn) {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = watched.get(&mailbox) {
-            sender.send_replace(());
+            sender.send_replace(lsn);
         }
     }
 
@@ -66,6 +68,13 @@ impl Watch {
         let new = self.receiver.has_changed().unwrap_or(false);
         self.receiver.mark_unchanged();
         new
+    }
+
+    /// The watcher knows the change `lsn`, which it made itself: unless another one followed, there is nothing new.
+    pub fn knows(&mut self, lsn: Lsn) {
+        if *self.receiver.borrow_and_update() != lsn {
+            self.receiver.mark_changed();
+        }
     }
 }
 
@@ -95,9 +104,9 @@ mod tests {
         let notify = Notify::default();
         let (mut a, mut b) = (notify.watch(MailboxId(1)), notify.watch(MailboxId(1)));
         assert!(!a.take());
-        notify.wake(MailboxId(1));
-        notify.wake(MailboxId(1));
-        notify.wake(MailboxId(2));
+        notify.wake(MailboxId(1), 1);
+        notify.wake(MailboxId(1), 2);
+        notify.wake(MailboxId(2), 3);
         a.changed().await;
         assert!(!a.take(), "two changes are one look");
         assert!(b.take());
@@ -105,5 +114,18 @@ mod tests {
         assert_eq!(notify.watched(), 1);
         drop(b);
         assert_eq!(notify.watched(), 0);
+    }
+
+    #[test]
+    fn a_change_of_ones_own_is_no_news_but_the_next_one_is() {
+        let notify = Notify::default();
+        let mut watch = notify.watch(MailboxId(1));
+        notify.wake(MailboxId(1), 5);
+        watch.knows(5);
+        assert!(!watch.take());
+        notify.wake(MailboxId(1), 6);
+        notify.wake(MailboxId(1), 7);
+        watch.knows(6);
+        assert!(watch.take());
     }
 }

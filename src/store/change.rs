@@ -250,18 +250,24 @@ pub enum Outcome {
         from: UidSet,
         /// In the target.
         to: UidSet,
+        /// MOVE: the modseq of the expunge in the source.
+        removed: Option<ModSeq>,
     },
     /// STORE: the modseq that the changed ones got, and which those are.
     Flagged {
-        /// Of all changed messages.
+        /// Of all changed messages; the mailbox's highest when none changed.
         modseq: ModSeq,
         /// Changed.
         changed: UidSet,
+        /// All messages of the set, changed or not; None when they are more than `FLAGS_AFTER_MAX`.
+        after: Option<Vec<FlagsAfter>>,
     },
     /// EXPUNGE.
     Expunged {
         /// Gone.
         uids: UidSet,
+        /// Of the expunge; the mailbox's next when none went.
+        modseq: ModSeq,
     },
     /// CREATE.
     Created {
@@ -279,6 +285,17 @@ pub enum Outcome {
     State(super::state::StateDone),
     /// Nothing more to say.
     Plain,
+}
+
+/// One message behind a STORE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlagsAfter {
+    /// Which.
+    pub uid: u32,
+    /// As they are now.
+    pub flags: Flags,
+    /// Its modseq before: above what a session knows, somebody else changed it, too.
+    pub modseq_before: ModSeq,
 }
 
 /// Why a change was not made; nothing of it happened.

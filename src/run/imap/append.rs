@@ -112,7 +112,8 @@ impl Session {
             Some(account) => quota::is_full(reader, account, default, bytes),
             None => Ok(false),
         };
-        match self.read(full).await {
+        // As at RCPT: mail of the last half second does not count yet.
+        match self.imap.server.lanes.peek(full).await {
             Ok(true) => Err(Refused::Quota.into()),
             Ok(false) => Ok(()),
             Err(error) => Err(error.into()),

@@ -60,9 +60,20 @@ impl Session {
         };
         match self.imap.server.lanes.commit(change).await {
             Ok(done) => {
-                // RFC 6851 section 4.3: COPYUID comes before the EXPUNGEs, which are told with the news.
+                // RFC 6851 section 4.3: COPYUID comes before the EXPUNGEs, which this session may tell at once or with the news.
+                let gone = match &done.outcome {
+                    Outcome::Copied {
+                        from,
+                        removed: Some(modseq),
+                        ..
+                    } => Some((*modseq, from.clone())),
+                    _ => None,
+                };
                 if let Some(code) = copy_uid(done.outcome) {
                     put_untagged(&mut self.out, &format!("OK [{code}] moved"));
+                }
+                if let Some((modseq, uids)) = gone {
+                    self.follow_own_expunge(done.lsn, modseq, uids);
                 }
                 Ok(Reply::ok("MOVE completed"))
             }
@@ -91,10 +102,21 @@ impl Session {
         let Some(account) = self.account() else {
             return Err(Reply::bad("log in first"));
         };
-        match self
-            .read(move |reader| reader.mailbox(account, name.as_str()))
+        // Whoever changes names publishes before it answers, so that what readers see already will do, but for a name
+        // that they do not know yet.
+        let sought = name.clone();
+        let lanes = &self.imap.server.lanes;
+        let row = match lanes
+            .peek(move |reader| reader.mailbox(account, sought.as_str()))
             .await
         {
+            Ok(None) => {
+                self.read(move |reader| reader.mailbox(account, name.as_str()))
+                    .await
+            }
+            known => known,
+        };
+        match row {
             Ok(Some(row)) if row.no_select => Err(Reply::no(
                 Code::Cannot,
                 "this name only holds other mailboxes",
@@ -112,6 +134,7 @@ fn copy_uid(outcome: Outcome) -> Option<Code> {
             uid_validity,
             from,
             to,
+            ..
         } if !from.is_empty() => Some(Code::CopyUid(format!("{uid_validity} {from} {to}").into())),
         _ => None,
     }

@@ -1,9 +1,10 @@
-//! EXPUNGE and UID EXPUNGE (RFC 3501 section 6.4.3, RFC 4315). The EXPUNGE responses come with the news behind the
-//! command.
+//! EXPUNGE and UID EXPUNGE (RFC 3501 section 6.4.3, RFC 4315). Where somebody else changed the mailbox, too, the EXPUNGE
+//! responses come with the news behind the command.
 
 use super::reply::Reply;
 use super::{End, Session};
 use crate::store::Change;
+use crate::store::change::Outcome;
 use crate::wire::imap::command::Numbers;
 use crate::wire::imap::sequence_set::SequenceSet;
 
@@ -29,7 +30,12 @@ impl Session {
             uids: Some(uids),
         };
         Ok(match self.imap.server.lanes.commit(change).await {
-            Ok(_) => Reply::ok("EXPUNGE completed"),
+            Ok(done) => {
+                if let Outcome::Expunged { uids, modseq } = done.outcome {
+                    self.follow_own_expunge(done.lsn, modseq, uids);
+                }
+                Reply::ok("EXPUNGE completed")
+            }
             Err(refused) => refused.into(),
         })
     }

@@ -1,12 +1,14 @@
 //! FETCH and UID FETCH (RFC 3501 section 6.4.5).
 
 use super::reply::Reply;
+use super::store::naming;
 use super::{End, Session};
 use crate::store::Change;
 use crate::store::change::FlagsHow;
 use crate::wire::imap::command::{Access, Numbers};
 use crate::wire::imap::fetch::{Fetch, Item};
 use crate::wire::imap::flag::{FlagNames, Flags};
+use crate::wire::imap::store::StoreEcho;
 use crate::wire::imap::uid_set::UidSet;
 use crate::wire::imap::write::Code;
 
@@ -31,7 +33,8 @@ impl Session {
             return Ok(Reply::bad("select a mailbox first"));
         };
         let mut job = self.run_job(job).await?;
-        self.mark_seen(std::mem::take(&mut job.read_unseen)).await;
+        self.mark_seen(numbers, std::mem::take(&mut job.read_unseen))
+            .await;
         Ok(if job.damaged > 0 {
             Reply::no(
                 Code::ServerBug,
@@ -46,7 +49,7 @@ impl Session {
 
     /// BODY[...] without PEEK sets \Seen; the FETCH FLAGS that says so comes with the news behind the command. It is set
     /// behind the answer: a client that loses its connection has not read what it did not get.
-    async fn mark_seen(&mut self, uids: UidSet) {
+    async fn mark_seen(&mut self, numbers: Numbers, uids: UidSet) {
         let Some(selected) = &self.selected else {
             return;
         };
@@ -62,9 +65,11 @@ impl Session {
                 keywords: Vec::new(),
             },
         };
-        if let Err(refused) = self.imap.server.lanes.commit(change).await {
+        match self.commit_flags(change).await {
+            // What cannot be told now comes with the news.
+            Ok(own) => _ = self.follow_own_flags(&own, naming(numbers), StoreEcho::Told),
             // The messages were read all the same; they stay unseen.
-            log::warn!("imap: \\Seen could not be set: {refused}");
+            Err(refused) => log::warn!("imap: \\Seen could not be set: {refused}"),
         }
     }
 }

@@ -84,7 +84,11 @@ impl Session {
             return Ok(Reply::bad("log in first"));
         };
         Ok(match self.imap.server.lanes.commit(change(account)).await {
-            Ok(_) => Reply::ok(done),
+            Ok(_) => {
+                // COPY and APPEND look names up in what has been published.
+                self.read(|_| ()).await;
+                Reply::ok(done)
+            }
             Err(refused) => refused.into(),
         })
     }

@@ -17,6 +17,7 @@ mod mailboxes;
 mod maps;
 mod message;
 mod octets;
+mod own;
 mod reply;
 mod search;
 mod select;

@@ -1,11 +1,12 @@
 //! STORE and UID STORE (RFC 3501 section 6.4.6).
 
+use super::own::OwnFlags;
 use super::reply::Reply;
 use super::sync::Own;
 use super::{End, Session};
 use crate::session::imap::view::{Expunges, Naming};
-use crate::store::Change;
 use crate::store::change::{FlagsHow, Outcome};
+use crate::store::{Change, Refused};
 use crate::wire::imap::command::Numbers;
 use crate::wire::imap::fetch::Item;
 use crate::wire::imap::store::{Store, StoreEcho, StoreHow};
@@ -35,17 +36,33 @@ impl Session {
             how,
             flags: store.flags,
         };
-        let outcome = match self.imap.server.lanes.commit(change).await {
-            Ok(done) => done.outcome,
+        let own = match self.commit_flags(change).await {
+            Ok(own) => own,
             Err(refused) => return Ok(refused.into()),
         };
-        let (modseq, changed) = match outcome {
-            Outcome::Flagged { modseq, changed } => (modseq, changed),
-            _ => (0, UidSet::new()),
-        };
-        self.echo(numbers, store.echo, modseq, uids, changed)
-            .await?;
+        if !self.follow_own_flags(&own, naming(numbers), store.echo) {
+            self.echo(numbers, store.echo, uids, own).await?;
+        }
         Ok(Reply::ok("STORE completed"))
+    }
+
+    /// Commits a `Change::Flags`.
+    pub(super) async fn commit_flags(&self, change: Change) -> Result<OwnFlags, Refused> {
+        let done = self.imap.server.lanes.commit(change).await?;
+        let (modseq, changed, after) = match done.outcome {
+            Outcome::Flagged {
+                modseq,
+                changed,
+                after,
+            } => (modseq, changed, after),
+            _ => (0, UidSet::new(), None),
+        };
+        Ok(OwnFlags {
+            lsn: done.lsn,
+            modseq,
+            changed,
+            after,
+        })
     }
 
     /// Without .SILENT the flags of all messages of the set are told, of unchanged ones too: clients count on it.
@@ -53,28 +70,24 @@ impl Session {
         &mut self,
         numbers: Numbers,
         echo: StoreEcho,
-        modseq: u64,
         uids: UidSet,
-        changed: UidSet,
+        own: OwnFlags,
     ) -> Result<(), End> {
-        let (expunges, naming, items) = match numbers {
-            Numbers::Sequence => (Expunges::Held, Naming::Sequence, vec![Item::Flags]),
-            Numbers::Uid => (
-                Expunges::Told,
-                Naming::WithUid,
-                vec![Item::Uid, Item::Flags],
-            ),
+        let (expunges, items) = match numbers {
+            Numbers::Sequence => (Expunges::Held, vec![Item::Flags]),
+            Numbers::Uid => (Expunges::Told, vec![Item::Uid, Item::Flags]),
         };
-        let unchanged = uids.difference(&changed);
-        let own = match echo {
+        let unchanged = uids.difference(&own.changed);
+        let known = self.selected.as_ref().map_or(0, |s| s.view.modseq);
+        let unsaid = match echo {
             StoreEcho::Silent => Some(Own {
-                modseq,
-                uids: Arc::new(changed),
+                modseq: own.modseq,
+                uids: Arc::new(own.unsurprising(known)),
             }),
             StoreEcho::Told => None,
         };
         if self.news_waiting(expunges) {
-            self.tell_news(expunges, naming, own).await?;
+            self.tell_news(expunges, naming(numbers), unsaid).await?;
         }
         if echo == StoreEcho::Told
             && !unchanged.is_empty()
@@ -83,5 +96,13 @@ impl Session {
             self.run_job(job).await?;
         }
         Ok(())
+    }
+}
+
+/// How answers to a command that counts so name messages.
+pub(super) fn naming(numbers: Numbers) -> Naming {
+    match numbers {
+        Numbers::Sequence => Naming::Sequence,
+        Numbers::Uid => Naming::WithUid,
     }
 }

@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    fn follow(&mut self, delta: &Delta, expunges: Expunges) {
+    pub(super) fn follow(&mut self, delta: &Delta, expunges: Expunges) {
         let Some(selected) = &mut self.selected else {
             return;
         };

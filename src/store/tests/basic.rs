@@ -76,7 +76,10 @@ fn flags_copy_move_expunge() {
             names(Flags::SEEN, &["$Junk"]),
         ),
     );
-    let Outcome::Flagged { changed, modseq } = done.outcome else {
+    let Outcome::Flagged {
+        changed, modseq, ..
+    } = done.outcome
+    else {
         panic!()
     };
     assert_eq!(changed, UidSet::from_iter([1, 3]));

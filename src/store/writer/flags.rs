@@ -4,6 +4,7 @@ use super::super::change::*;
 use super::super::ids::*;
 use super::super::record::*;
 use super::plan::{Planner, Stop};
+use crate::limits::FLAGS_AFTER_MAX;
 use crate::wire::imap::flag::{FlagNames, Flags};
 use crate::wire::imap::uid_set::UidSet;
 use rusqlite::params;
@@ -36,16 +37,14 @@ impl Planner<'_> {
                 set: Flags(0),
             },
         };
-        let changed = self.select(
-            mailbox,
-            uids,
-            "SELECT uid FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3
-             AND (flags & ~?4) | ?5 <> flags ORDER BY uid",
-            &[edit.clear.0.cast_signed(), edit.set.0.cast_signed()],
-        )?;
+        let (changed, after) = self.flags_after(mailbox, uids, edit)?;
         let modseq = self.selectable(mailbox)?.row.highest_modseq;
         if changed.is_empty() {
-            return Ok(self.nothing(Outcome::Flagged { modseq, changed }));
+            return Ok(self.nothing(Outcome::Flagged {
+                modseq,
+                changed,
+                after,
+            }));
         }
         let modseq = modseq + 1;
         let edits = vec![(changed.clone(), edit)];
@@ -54,12 +53,49 @@ impl Planner<'_> {
             modseq,
             edits,
         }))?;
-        let outcome = Outcome::Flagged { modseq, changed };
+        let outcome = Outcome::Flagged {
+            modseq,
+            changed,
+            after,
+        };
         Ok(Done {
             lsn,
             touched: vec![mailbox],
             outcome,
         })
+    }
+
+    /// Which messages of a set an edit really changes, and what all of them are behind it.
+    fn flags_after(
+        &mut self,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        edit: FlagEdit,
+    ) -> Result<(UidSet, Option<Vec<FlagsAfter>>), Stop> {
+        let mut statement = self.index.db.prepare_cached(
+            "SELECT uid, flags, modseq FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid",
+        )?;
+        let (mut changed, mut after) = (UidSet::new(), Some(Vec::new()));
+        for &(first, last) in uids.ranges() {
+            let mut rows = statement.query(params![mailbox.0, first, last])?;
+            while let Some(row) = rows.next()? {
+                let (uid, before) = (row.get(0)?, Flags(row.get::<_, i64>(1)?.cast_unsigned()));
+                let flags = Flags((before.0 & !edit.clear.0) | edit.set.0);
+                if flags != before {
+                    changed.insert(uid);
+                }
+                let modseq_before = row.get(2)?;
+                match &mut after {
+                    Some(list) if list.len() < FLAGS_AFTER_MAX => list.push(FlagsAfter {
+                        uid,
+                        flags,
+                        modseq_before,
+                    }),
+                    _ => after = None,
+                }
+            }
+        }
+        Ok((changed, after))
     }
 
     /// EXPUNGE and UID EXPUNGE.
@@ -76,7 +112,7 @@ impl Planner<'_> {
             &[Flags::DELETED.0.cast_signed(), 0],
         )?;
         if uids.is_empty() {
-            return Ok(self.nothing(Outcome::Expunged { uids }));
+            return Ok(self.nothing(Outcome::Expunged { uids, modseq }));
         }
         let record = ExpungeRecord {
             mailbox,
@@ -88,7 +124,7 @@ impl Planner<'_> {
         Ok(Done {
             lsn,
             touched: vec![mailbox],
-            outcome: Outcome::Expunged { uids },
+            outcome: Outcome::Expunged { uids, modseq },
         })
     }
 

@@ -217,8 +217,10 @@ impl Planner<'_> {
                 uid_validity,
                 from,
                 to,
+                removed: None,
             }));
         };
+        let removed = record.removed;
         let from = record.rows.iter().map(|(uid, _)| *uid).collect();
         let to = record.rows.iter().map(|(_, row)| row.uid).collect();
         let lsn = self.push_plain(Record::Copy(record))?;
@@ -234,6 +236,7 @@ impl Planner<'_> {
                 uid_validity,
                 from,
                 to,
+                removed,
             },
         })
     }

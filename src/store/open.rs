@@ -1,7 +1,7 @@
 //! Opening a store: the lock, the format, the log's end, the index brought up to it, orphans removed.
 
 use super::ids::MailboxId;
-use super::index::{Index, Opened};
+use super::index::{Index, Opened, content_id};
 use super::lock::DirLock;
 use super::log::{Opening, Replayed};
 use super::rebuild::from_log;
@@ -44,7 +44,7 @@ pub(super) fn open_sized(
     let (mut index, renewed) = bring_up(&options, &mut opening, &mut report)?;
     forget_reclaimed(&mut index, &opening).map_err(StoreError::index)?;
     let spills = Spills::new(options.disk.clone(), options.random, options.reserve_bytes)?;
-    sweep(&spills, &index, &mut report)?;
+    sweep(&spills, &mut index, &mut report)?;
     make_names_durable(&options.dir).map_err(|e| {
         StoreError(format!(
             "cannot flush the data directory {}: {e}; mail in it could be lost in a power cut, so nothing is taken",
@@ -147,20 +147,33 @@ fn forget_reclaimed(index: &mut Index, opening: &Opening) -> rusqlite::Result<()
 }
 
 /// Files that nobody names go: spills that a crash cut off, message files whose record was never written. The log is
-/// replayed by now, so what has no row has no reference.
-fn sweep(spills: &Arc<Spills>, index: &Index, report: &mut OpenReport) -> Result<(), StoreError> {
-    let named: HashSet<_> = index
+/// replayed by now, so what has no row has no reference. The other way round, an expunged message whose file is gone
+/// cannot come back: its retention ended when an index that is lost now knew that.
+fn sweep(
+    spills: &Arc<Spills>,
+    index: &mut Index,
+    report: &mut OpenReport,
+) -> Result<(), StoreError> {
+    let mut missing: HashSet<_> = index
         .message_files()
         .map_err(StoreError::index)?
         .into_iter()
         .collect();
-    let removed = spills.sweep(&mut |email| named.contains(&email))?;
+    let removed = spills.sweep(&mut |email| missing.remove(&email))?;
     if removed > 0 {
         report.lines.push(format!(
             "{removed} files of messages that were never accepted, or are gone, were removed"
         ));
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    index.begin_batch().map_err(StoreError::index)?;
+    missing
+        .into_iter()
+        .try_for_each(|email| index.forget_expunged(content_id(email)))
+        .and_then(|()| index.keep_batch(0))
+        .map_err(StoreError::index)
 }
 
 /// The index as of the end of the log: by replay, or made anew when it cannot be used. Also the mailboxes that got a

@@ -10,7 +10,7 @@ use super::record::*;
 use super::restore::{Facts, Restore};
 use super::summarize::summarize;
 use crate::limits::INDEX_CHANGES_MAX;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -82,7 +82,8 @@ fn first_pass(
         ..Facts::default()
     };
     let mut parts: HashMap<MailboxId, Lsn> = HashMap::new();
-    let mut listed: HashSet<MailboxId> = HashSet::new();
+    // By account: of a snapshot that a crash cut off nothing stays when the next one says it again.
+    let mut listed: HashMap<AccountId, Vec<MailboxId>> = HashMap::new();
     let mut steps = Steps { pending: 0 };
     opening.replay(0, &mut |met| {
         let Replayed::Record { lsn, at, record } = met else {
@@ -101,10 +102,12 @@ fn first_pass(
                 facts.removed.insert(account);
             }
             Record::SnapshotMailbox(part) => note_part(&mut facts, &mut parts, lsn, &part),
-            Record::SnapshotAccount(account) => listed.extend(account.mailboxes),
+            Record::SnapshotAccount(account) => {
+                listed.insert(account.account, account.mailboxes);
+            }
             Record::SnapshotBox(snapshot) => {
                 facts.removed.extend(&snapshot.removed);
-                facts.listed = std::mem::take(&mut listed);
+                facts.listed = listed.drain().flat_map(|(_, ids)| ids).collect();
                 facts.last_box = Some((lsn, snapshot));
             }
             _ => {}

@@ -536,8 +536,7 @@ impl<'a> Restore<'a> {
     }
 
     fn new_uid_validity(&self) -> u32 {
-        let clock = u32::try_from(self.now_secs).unwrap_or(1);
-        self.index.meta.uid_validity.saturating_add(1).max(clock)
+        self.index.meta.new_uid_validity(self.now_secs)
     }
 
     /// After the last record: mailboxes that damage may have touched get a new UIDVALIDITY. Returns them; their

@@ -223,6 +223,10 @@ impl Writer {
         if let Err(e) = self.index.undo_batch() {
             self.index_behind(&e);
         }
+        if self.log.strike().is_some() {
+            // Not even its abort could be written: it may be found whole at the next open, which sees to its files.
+            return;
+        }
         for item in items {
             if let Body::File(email, _) = item.body {
                 // Else it is an orphan, which the next open removes.
@@ -267,13 +271,15 @@ impl Writer {
         self.caught_up_tried_millis = now_millis;
         self.index.roll_back().map_err(StoreError::index)?;
         let mut opening = Opening::new(self.shared.disk().clone(), self.shared.random)?;
-        // Damage that it meets was said when the store was opened, and is said again then.
-        replay(
+        // Damage that it meets is said at the next open and by `store check`.
+        let renewed = replay(
             &mut self.index,
             &mut opening,
             &mut OpenReport::default(),
             now_millis / 1000,
         )?;
+        // Nobody has seen the new UIDVALIDITYs yet: the log must know them first.
+        self.snapshot_mailboxes(&renewed)?;
         self.shared.set_visible(self.index.meta.lsn);
         self.shared.set_caught_up();
         Ok(true)

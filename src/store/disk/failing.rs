@@ -17,6 +17,8 @@ pub struct FailingDisk {
 pub enum Lasting {
     /// One operation.
     Once,
+    /// This many operations.
+    For(u64),
     /// Every operation from then on.
     Forever,
 }
@@ -53,6 +55,7 @@ impl Plan {
         let number = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         let fails = match self.lasting {
             Lasting::Once => number == self.at,
+            Lasting::For(count) => (self.at..self.at + count).contains(&number),
             Lasting::Forever => number >= self.at,
         };
         match fails {

@@ -36,6 +36,18 @@ pub struct Meta {
     pub uptime_secs: u64,
 }
 
+impl Meta {
+    /// A UIDVALIDITY that was never given before, and grows even if the index is lost: the clock, when that is one
+    /// (before 2020 or past 2100 it is not).
+    pub fn new_uid_validity(&self, now_secs: i64) -> u32 {
+        let clock = u32::try_from(now_secs)
+            .ok()
+            .filter(|secs| (1_577_836_800..4_102_444_800).contains(secs))
+            .unwrap_or(1);
+        self.uid_validity.saturating_add(1).max(clock)
+    }
+}
+
 /// The writing connection.
 pub struct Index {
     /// Used by the files of this directory and the planner's look-ups.

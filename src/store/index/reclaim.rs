@@ -99,15 +99,22 @@ impl Index {
             .prepare("SELECT id FROM content INDEXED BY content_segment WHERE segment >= 0 AND segment = ?1 AND generation = ?2")?
             .query_map([segment, generation], |row| row.get(0))?
             .collect::<Result<_>>()?;
-        for content in contents {
-            for place in self.places(content)? {
-                let kept = self
-                    .db
-                    .prepare_cached("UPDATE expunged SET kept = 0 WHERE mailbox = ?1 AND uid = ?2 AND content = ?3")?
-                    .execute(params![place.mailbox.0, place.uid, content])?;
-                if kept > 0 {
-                    self.unrefer(content, place)?;
-                }
+        contents
+            .into_iter()
+            .try_for_each(|content| self.forget_expunged(content))
+    }
+
+    /// No expunged message that has this content can come back.
+    pub fn forget_expunged(&mut self, content: i64) -> Result<()> {
+        for place in self.places(content)? {
+            let kept = self
+                .db
+                .prepare_cached(
+                    "UPDATE expunged SET kept = 0 WHERE mailbox = ?1 AND uid = ?2 AND content = ?3",
+                )?
+                .execute(params![place.mailbox.0, place.uid, content])?;
+            if kept > 0 {
+                self.unrefer(content, place)?;
             }
         }
         Ok(())

@@ -1,11 +1,15 @@
 //! Power cuts: a disk that remembers everything says what is left behind any operation, `index.sqlite` is taken from
 //! an earlier moment or missing, and what was answered is there, whole and once.
 
+use super::files::large;
 use super::model::{ACCOUNTS, Picture, Player, picture};
 use super::*;
 use crate::store::disk::Flush;
 use crate::store::disk::recording::{Crash, RecordingDisk};
 use crate::store::open::open_sized;
+use crate::wire::imap::flag::Flags;
+use crate::wire::imap::uid_set::UidSet;
+use std::path::Path;
 
 /// Small, so that a short workload crosses their ends.
 const SEGMENT: u64 = 1024 * 1024;
@@ -18,7 +22,7 @@ struct Moment {
     index: Dir,
 }
 
-fn copy_index(from: &Dir) -> Dir {
+pub fn copy_index(from: &Dir) -> Dir {
     let to = Dir::new();
     for name in [
         "index.sqlite",
@@ -33,17 +37,6 @@ fn copy_index(from: &Dir) -> Dir {
         }
     }
     to
-}
-
-fn large(shared: &Arc<Shared>, serial: usize) -> Change {
-    let bytes = text(&format!("large {serial}"), 200_000);
-    let mut spill = spill::Spill::create(shared).expect("a spill");
-    spill.write(&bytes).expect("written");
-    let mut change = deliver(ACCOUNTS[0], "X-Large: 1\r\n", &bytes);
-    if let Change::Deliver(delivery) = &mut change {
-        delivery.message.content = Content::Large(spill.finish().expect("finished"));
-    }
-    change
 }
 
 /// Plays on `disk`; a moment after each commit.
@@ -64,7 +57,7 @@ fn workload(disk: &RecordingDisk, seed: u64, commits: usize) -> Vec<Moment> {
             .map(|_| player.draw())
             .collect();
         if n % 5 == 1 {
-            changes.push(large(&shared, n));
+            changes.push(large(&shared, &format!("large {n}")));
         }
         writer.commit(changes, NOW);
         if n % 7 == 6 {
@@ -102,6 +95,10 @@ fn cut(
         None => Dir::new(),
     };
     let (mut writer, shared) = open_sized(dir.options_over(left), SEGMENT).map_err(|e| e.0)?;
+    let lines = &shared.open_report().lines;
+    if let Some(damage) = lines.iter().find(|line| line.contains("is damaged")) {
+        return Err(format!("a power cut was taken for damage: {damage}"));
+    }
     let seen = picture(&shared);
     let next = moments.get(at + 1).map(|moment| &moment.picture);
     if seen != moments[at].picture && Some(&seen) != next {
@@ -229,10 +226,14 @@ fn one_flush_a_batch() {
     assert_eq!(disk.flushes(Flush::Batch) - before, 1);
 }
 
-/// A workload that is mostly garbage, reclaimed as it goes; `index.sqlite` may be older than that, or missing.
-#[test]
-fn reclaiming_survives_any_power_cut() {
-    let disk = RecordingDisk::new();
+/// What a workload that is mostly garbage left, reclaimed as it went.
+struct Reclaimed {
+    moments: Vec<Moment>,
+    /// Operations of the commits that took a segment which had been free.
+    takes: Vec<std::ops::Range<usize>>,
+}
+
+fn reclaiming(disk: &RecordingDisk) -> Reclaimed {
     let dir = Dir::new();
     let (mut writer, shared) =
         open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
@@ -240,57 +241,64 @@ fn reclaiming_survives_any_power_cut() {
         one(&mut writer, Change::AccountMailboxes { account });
     }
     let mut player = Player::new(77);
-    let mut moments = Vec::new();
-    let mut freed = 0;
-    for round in 0..8 {
-        writer.publish().expect("published");
-        moments.push(moment(&disk, &shared, &dir));
-        player.model = picture(&shared);
-        let mut changes: Vec<Change> = (0..4).map(|_| player.draw()).collect();
-        changes.extend(
-            (0..9).map(|n| deliver(ACCOUNTS[1], "", &text(&format!("{round}.{n}"), 100_000))),
-        );
+    let (mut moments, mut takes) = (Vec::new(), Vec::new());
+    let mut step = |writer: &mut Writer, changes: Vec<Change>| {
+        let (free, from) = (shared.segments.free(), disk.operations());
         writer.commit(changes, NOW);
+        if shared.segments.free() < free {
+            takes.push(from..disk.operations());
+        }
         writer.publish().expect("published");
-        moments.push(moment(&disk, &shared, &dir));
-        let inbox = moments[moments.len() - 1].picture.folders[&(2, "INBOX".into())].clone();
-        let mut most = crate::wire::imap::uid_set::UidSet::new();
+        moments.push(moment(disk, &shared, &dir));
+    };
+    step(&mut writer, Vec::new());
+    for round in 0..8 {
+        player.model = picture(&shared);
+        let changes: Vec<Change> = (0..4).map(|_| player.draw()).collect();
+        step(&mut writer, changes);
+        let mails =
+            (0..9).map(|n| deliver(ACCOUNTS[1], "", &text(&format!("{round}.{n}"), 100_000)));
+        step(&mut writer, mails.collect());
+        let inbox = picture(&shared).folders[&(2, "INBOX".into())].clone();
+        let mut most = UidSet::new();
         most.insert_range(1, inbox.uid_next.saturating_sub(2).max(1));
-        let flags = names(crate::wire::imap::flag::Flags::DELETED, &[]);
         let mailbox = MailboxId(inbox.id);
-        writer.commit(
-            vec![Change::Flags {
-                mailbox,
-                uids: most,
-                how: FlagsHow::Add,
-                flags,
-            }],
-            NOW,
-        );
-        writer.publish().expect("published");
-        moments.push(moment(&disk, &shared, &dir));
-        writer.commit(
+        let flags = Change::Flags {
+            mailbox,
+            uids: most,
+            how: FlagsHow::Add,
+            flags: names(Flags::DELETED, &[]),
+        };
+        step(&mut writer, vec![flags]);
+        step(
+            &mut writer,
             vec![Change::Expunge {
                 mailbox,
                 uids: None,
             }],
-            NOW,
         );
-        writer.publish().expect("published");
-        moments.push(moment(&disk, &shared, &dir));
         writer.end_retention().expect("retention ends");
         for _ in 0..100 {
             if !writer.upkeep(NOW).expect("upkeep") {
                 break;
             }
         }
-        freed = freed.max(shared.segments.free());
     }
-    assert!(freed > 0, "nothing was reclaimed");
+    Reclaimed { moments, takes }
+}
+
+/// Cuts the power in the middle of reclaiming, of writing and of taking a segment that was given back;
+/// `index.sqlite` may be older than that, or missing.
+#[test]
+fn reclaiming_survives_any_power_cut() {
+    let disk = RecordingDisk::new();
+    let Reclaimed { moments, takes } = reclaiming(&disk);
+    assert!(!takes.is_empty(), "nothing was reclaimed");
     let first = moments[0].operations;
     let operations = disk.operations();
     let step = ((operations - first) / 60).max(1);
-    for (n, count) in (first..=operations).step_by(step).enumerate() {
+    let counts = (first..=operations).step_by(step);
+    for (n, count) in counts.chain(takes.into_iter().flatten()).enumerate() {
         let crash = match n % 4 {
             0 => Crash::Dropped,
             1 => Crash::Kept,
@@ -301,5 +309,65 @@ fn reclaiming_survives_any_power_cut() {
         if let Err(why) = cut(&disk, &moments, count, crash, old) {
             panic!("after {count} of {operations} operations, {crash:?}, index {old:?}: {why}");
         }
+    }
+}
+
+/// A segment that is written again before its head says on the disk that it is free.
+#[test]
+fn a_missing_flush_of_a_segments_head_is_noticed() {
+    let disk = RecordingDisk::new();
+    disk.omit(Flush::SegmentHeader);
+    let Reclaimed { moments, takes } = reclaiming(&disk);
+    let noticed = takes.into_iter().flatten().any(|count| {
+        (0..24).any(|seed| {
+            let crash = Crash::Torn(seed + 31 * count as u64);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                cut(&disk, &moments, count, crash, None).is_err()
+            }))
+            .unwrap_or(true)
+        })
+    });
+    assert!(noticed, "SegmentHeader can be left out and nobody sees it");
+}
+
+/// Whatever a rebuild came to before it was cut off, the next open makes the index whole.
+#[test]
+fn a_rebuild_that_was_cut_off_begins_anew() {
+    let disk = RecordingDisk::new();
+    let moments = workload(&disk, 9, 8);
+    let last = &moments[moments.len() - 1];
+    // Its row of `meta` is written last; before that any part of the tables may be there.
+    let tables = |sql: &'static str| {
+        move |path: &Path| {
+            let db = rusqlite::Connection::open(path).expect("opens");
+            db.execute_batch(sql).expect("changed");
+        }
+    };
+    let cut_at = |divisor: u64| {
+        move |path: &Path| {
+            tables("PRAGMA journal_mode = DELETE")(path);
+            let file = std::fs::File::options()
+                .write(true)
+                .open(path)
+                .expect("opens");
+            let bytes = file.metadata().expect("there").len();
+            file.set_len(bytes / divisor).expect("cut");
+        }
+    };
+    let states: [&dyn Fn(&Path); 7] = [
+        &tables("DELETE FROM meta"),
+        &tables("DELETE FROM meta; DELETE FROM message WHERE uid > 2; DELETE FROM extra"),
+        &tables("DELETE FROM meta; DELETE FROM mailbox; DELETE FROM queue"),
+        &tables("DROP TABLE content"),
+        &cut_at(u64::MAX),
+        &cut_at(2),
+        &cut_at(90),
+    ];
+    for (n, state) in states.into_iter().enumerate() {
+        let dir = copy_index(&last.index);
+        state(&shared::index_path(&dir.0));
+        let copy = Arc::new(disk.after(disk.operations(), Crash::Kept));
+        let (_writer, shared) = open_sized(dir.options_over(copy), SEGMENT).expect("opens");
+        assert!(picture(&shared) == last.picture, "state {n}");
     }
 }

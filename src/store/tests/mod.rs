@@ -1,7 +1,9 @@
 //! Tests of the store as a whole, each on a directory of its own.
 
 mod basic;
+mod costs;
 mod crash;
+mod files;
 mod model;
 mod trouble;
 

@@ -207,9 +207,8 @@ fn reclaiming_changes_nothing_that_anybody_sees() {
     }
 }
 
-#[test]
-fn a_damaged_block_is_reported_and_everything_else_served() {
-    let disk = RecordingDisk::new();
+/// Six messages, and where the record of the third lies in the first segment.
+fn six(disk: &RecordingDisk) -> (Dir, super::model::Picture, u64) {
     let dir = Dir::new();
     let (mut writer, shared) =
         open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
@@ -224,37 +223,86 @@ fn a_damaged_block_is_reported_and_everything_else_served() {
     let before = picture(&shared);
     writer.close().expect("closed");
     drop(shared);
-    // Octets in the middle of the third message's content, then its record's head as well.
-    disk.damage(std::path::Path::new("log/00000001.seg"), 4096 * 16, 64);
-    let (writer, shared) =
-        open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
-    let report = check::check_open(&shared, &mut |_, _| {}).expect("checked");
-    assert!(!report.is_clean());
+    let db = rusqlite::Connection::open(shared::index_path(&dir.0)).expect("opens");
+    let at = "SELECT at FROM content ORDER BY id LIMIT 1 OFFSET 2";
+    let at = db.query_row(at, [], |row| row.get(0)).expect("six rows");
+    (dir, before, at)
+}
+
+const FIRST: &str = "log/00000001.seg";
+
+/// How many of INBOX's messages can be read, and its row.
+fn readable(shared: &Arc<Shared>) -> (usize, row::MailboxRow, Vec<u32>) {
     let mut reader = shared.reader().expect("a reader");
     let inbox = reader.mailbox(ANNA, "INBOX").expect("read").expect("there");
-    assert_eq!(inbox.messages, 6);
-    let readable = rows(&mut reader, inbox.id)
-        .iter()
-        .filter(|row| {
-            let content = reader.content(row.content, row.prefix);
-            content.is_ok_and(|content| {
-                let mut bytes = vec![0; row.served_bytes as usize];
-                content.read_at(0, &mut bytes).is_ok()
-            })
-        })
-        .count();
-    assert_eq!(readable, 5, "{report:?}");
-    drop((writer, shared, reader));
-    // Without the index the damaged message is lost or unreadable; the others are there under their UIDs, and if
-    // anything may be missing the UIDVALIDITY is new.
-    let fresh = Dir::new();
-    let (_writer, shared) = open_sized(fresh.options_over(Arc::new(disk)), SEGMENT).expect("opens");
-    let mut reader = shared.reader().expect("a reader");
-    let again = reader.mailbox(ANNA, "INBOX").expect("read").expect("there");
-    assert!(again.messages >= 5);
-    let old = &before.folders[&(1, "INBOX".into())];
-    if again.messages < 6 {
-        assert_ne!(again.uid_validity, old.uid_validity);
+    let rows = rows(&mut reader, inbox.id);
+    let whole = |row: &&row::MessageRow| {
+        let content = reader.content(row.content, row.prefix);
+        let mut bytes = vec![0; row.served_bytes as usize];
+        content.is_ok_and(|content| content.read_at(0, &mut bytes).is_ok())
+    };
+    (
+        rows.iter().filter(whole).count(),
+        inbox,
+        rows.iter().map(|row| row.uid).collect(),
+    )
+}
+
+#[test]
+fn damaged_octets_of_a_message_cost_itself_alone() {
+    let disk = RecordingDisk::new();
+    let (dir, before, at) = six(&disk);
+    disk.damage(std::path::Path::new(FIRST), at + 9000, 64);
+    let old = &before.folders[&(ANNA.0, "INBOX".into())];
+    // With its index, and with one made anew: the message is listed, its octets are refused, nothing else changed.
+    for dir in [dir, Dir::new()] {
+        let (writer, shared) =
+            open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
+        let report = check::check_open(&shared, &mut |_, _| {}).expect("checked");
+        assert!(!report.is_clean());
+        let (readable, inbox, uids) = readable(&shared);
+        assert_eq!((readable, uids), (5, vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(
+            (inbox.uid_validity, inbox.uid_next),
+            (old.uid_validity, old.uid_next)
+        );
+        assert_eq!((inbox.highest_modseq, inbox.unseen), (old.modseq, 6));
+        drop((writer, shared));
+    }
+}
+
+#[test]
+fn a_damaged_record_is_lost_only_without_the_index_and_says_so() {
+    let disk = RecordingDisk::new();
+    let (dir, before, at) = six(&disk);
+    disk.damage(std::path::Path::new(FIRST), at, 16);
+    let old = &before.folders[&(ANNA.0, "INBOX".into())];
+    let open =
+        |dir: &Dir| open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens");
+    let (writer, shared) = open(&dir);
+    let (whole, inbox, _) = readable(&shared);
+    assert_eq!((whole, inbox.messages), (5, 6));
+    assert_eq!(inbox.uid_validity, old.uid_validity);
+    drop((writer, shared));
+    // Made anew: five messages under their UIDs, the sixth number is not given again, and the UIDVALIDITY is new.
+    let anew = Dir::new();
+    let (writer, shared) = open(&anew);
+    let (whole, inbox, uids) = readable(&shared);
+    assert_eq!((whole, uids), (5, vec![1, 2, 4, 5, 6]));
+    assert_eq!(inbox.uid_next, old.uid_next);
+    assert!(inbox.uid_validity > old.uid_validity);
+    let said = shared.open_report().lines.join("\n");
+    assert!(
+        said.contains("damaged") && said.contains("UIDVALIDITY"),
+        "{said}"
+    );
+    drop((writer, shared));
+    // It is given once: neither the next open nor another rebuild gives one more.
+    for dir in [anew, Dir::new()] {
+        let (writer, shared) = open(&dir);
+        let (whole, again, _) = readable(&shared);
+        assert_eq!((whole, again.uid_validity), (5, inbox.uid_validity));
+        drop((writer, shared));
     }
 }
 

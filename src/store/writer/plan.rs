@@ -81,14 +81,16 @@ impl Planner<'_> {
         summary: Option<&Summary>,
     ) -> Result<Lsn, Stop> {
         let lsn = self.lsn();
-        let applied = Applied {
-            lsn,
-            record: &record,
-            summary,
-            at: None,
-        };
-        self.index.apply(applied)?;
+        // Into the batch first: when the index fails, undoing the batch takes its message file away.
         self.items.push(Item { record, body });
+        if let Some(item) = self.items.last() {
+            self.index.apply(Applied {
+                lsn,
+                record: &item.record,
+                summary,
+                at: None,
+            })?;
+        }
         Ok(lsn)
     }
 
@@ -154,16 +156,9 @@ impl Planner<'_> {
     /// The UIDVALIDITY of a new mailbox: never one that was given before, and grows even if the index is lost.
     /// `ahead` counts mailboxes of the same record.
     pub fn uid_validity(&self, ahead: u32) -> u32 {
-        // A clock before 2020 or past 2100 is no clock.
-        let clock = u32::try_from(self.now_secs())
-            .ok()
-            .filter(|secs| (1_577_836_800..4_102_444_800).contains(secs))
-            .unwrap_or(1);
         self.index
             .meta
-            .uid_validity
-            .saturating_add(1)
-            .max(clock)
+            .new_uid_validity(self.now_secs())
             .saturating_add(ahead)
     }
 

@@ -90,10 +90,13 @@ impl Writer {
             return Ok(false);
         }
         self.index.begin_batch().map_err(StoreError::index)?;
-        let expired = self
-            .index
-            .expire(before, EXPIRE_ROWS_MAX)
-            .map_err(StoreError::index)?;
+        let expired = match self.index.expire(before, EXPIRE_ROWS_MAX) {
+            Ok(expired) => expired,
+            Err(e) => {
+                self.index.undo_batch().map_err(StoreError::index)?;
+                return Err(StoreError::index(e));
+            }
+        };
         self.index.keep_batch(expired).map_err(StoreError::index)?;
         self.publish()?;
         Ok(expired > 0)

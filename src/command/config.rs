@@ -1,12 +1,14 @@
 //! `pillarbox config example | check`.
 
-use super::{Failure, config_file, load_config, print};
+use super::{CONFIG_FILE, Failure, config_file, load_config, print};
+use crate::config::places::Places;
 use crate::config::{CertificateFiles, Config, certificate, example};
 use crate::net::tls::Certificate;
-use crate::run::certificates;
+use crate::run::{certificates, privileges};
 use lexopt::Arg::{Long, Value};
 use nix::unistd::{Uid, User};
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `--help`.
@@ -36,7 +38,10 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     }
     match action.as_deref() {
         Some("example") => print(&example::text()),
-        Some("check") => check(&load_config(file.as_deref())?),
+        Some("check") => check(
+            &load_config(file.as_deref())?,
+            &file.unwrap_or_else(|| PathBuf::from(CONFIG_FILE)),
+        ),
         Some(other) => Err(Failure::usage(format!(
             "`config {other}` is not known; there are `config example` and `config check`"
         ))),
@@ -44,17 +49,28 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     }
 }
 
-fn check(config: &Config) -> Result<(), Failure> {
+fn check(config: &Config, file: &Path) -> Result<(), Failure> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs() as i64);
     let (mut wrong, mut notes) = (Vec::new(), Vec::new());
-    let reader = reader(config);
-    for files in &config.certificates {
+    let places = Places::of(file);
+    let at = |line: Option<usize>, text: String| match line {
+        Some(line) => format!("{}:{line}: {text}", file.display()),
+        None => text,
+    };
+    let user = config.user.as_deref().map(privileges::look_up_server);
+    if let Some(Err(error)) = &user {
+        wrong.push(at(places.user, error.clone()));
+    }
+    // A user that is not there has been named already: once is enough.
+    let reader = reader(config).filter(|_| !matches!(user, Some(Err(_))));
+    for (n, files) in config.certificates.iter().enumerate() {
+        let line = places.certificates.get(n).copied();
         match certificate::read(files, reader.as_deref()) {
-            Err(error) => wrong.push(error.to_string()),
+            Err(error) => wrong.push(at(line, error.to_string())),
             Ok(text) => match Certificate::parse(&certificates::pem(files, text)) {
-                Err(error) => wrong.push(error.to_string()),
+                Err(error) => wrong.push(at(line, error.to_string())),
                 Ok(parsed) => dates(files, &parsed, now, &mut wrong, &mut notes),
             },
         }

@@ -6,6 +6,7 @@
 pub mod certificate;
 pub mod example;
 pub mod nearest;
+pub mod places;
 mod read;
 
 use crate::limits::{
@@ -143,7 +144,7 @@ impl Config {
         let text = std::fs::read_to_string(file).map_err(|error| {
             mistakes(vec![Mistake {
                 line: None,
-                text: format!("cannot be read: {error}; `pillarbox config example` prints a configuration to start from"),
+                text: unreadable(&error),
             }])
         })?;
         let base = file.parent().unwrap_or(Path::new(""));
@@ -158,15 +159,30 @@ impl Config {
             ("data", self.data != new.data),
             ("user", self.user != new.user),
             ("[listen]", self.listen != new.listen),
-            ("smtp_connections_max", self.smtp_connections_max != new.smtp_connections_max),
+            (
+                "smtp_connections_max",
+                self.smtp_connections_max != new.smtp_connections_max,
+            ),
             (
                 "submission_connections_max",
                 self.submission_connections_max != new.submission_connections_max,
             ),
-            ("imap_connections_max", self.imap_connections_max != new.imap_connections_max),
-            ("memory_bytes_max", self.memory_bytes_max != new.memory_bytes_max),
-            ("disk_reserve_bytes", self.disk_reserve_bytes != new.disk_reserve_bytes),
-            ("detail_separator", self.detail_separator != new.detail_separator),
+            (
+                "imap_connections_max",
+                self.imap_connections_max != new.imap_connections_max,
+            ),
+            (
+                "memory_bytes_max",
+                self.memory_bytes_max != new.memory_bytes_max,
+            ),
+            (
+                "disk_reserve_bytes",
+                self.disk_reserve_bytes != new.disk_reserve_bytes,
+            ),
+            (
+                "detail_separator",
+                self.detail_separator != new.detail_separator,
+            ),
         ];
         let mut config = self.clone();
         config.message_bytes_max = new.message_bytes_max;
@@ -209,6 +225,16 @@ impl Config {
             largest.setting.unwrap_or("the connection limits"),
         ))
     }
+}
+
+fn unreadable(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => "run this as root, or let the server's user read it",
+        ErrorKind::InvalidData => "save it as UTF-8",
+        _ => "`pillarbox config example` prints a configuration to start from",
+    };
+    format!("cannot be read: {error}; {hint}")
 }
 
 fn everywhere(port: u16) -> Vec<SocketAddr> {

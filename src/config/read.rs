@@ -106,7 +106,10 @@ impl<'t> Reader<'t> {
         if self.mistakes.is_empty()
             && let Some(excess) = config.memory_excess()
         {
-            self.mistake(None, excess);
+            // The ceiling's line, else the section's: what is too large may be a default.
+            let limits = table.get("limits");
+            let ceiling = limits.and_then(|limits| limits.get_ref().get("memory_bytes_max"));
+            self.mistake(ceiling.or(limits).map(Spanned::span), excess);
         }
         hostname.map(|_| config)
     }
@@ -147,7 +150,9 @@ impl<'t> Reader<'t> {
             }
         }
         self.leftovers(&section);
-        self.clashes(listen);
+        if let Some(table) = section.table {
+            self.clashes(table, listen);
+        }
     }
 
     fn sockets(&mut self, value: Value<'t>, path: &str) -> Vec<SocketAddr> {
@@ -181,21 +186,33 @@ impl<'t> Reader<'t> {
         sockets
     }
 
-    fn clashes(&mut self, listen: &Listen) {
-        let all = [
-            &listen.smtp,
-            &listen.submission,
-            &listen.submissions,
-            &listen.imap,
-            &listen.imaps,
+    /// Every address that an earlier place has too: another line, or the default of a service that is not named.
+    fn clashes(&mut self, table: &DeTable<'_>, listen: &Listen) {
+        let services = [
+            ("smtp", &listen.smtp),
+            ("submission", &listen.submission),
+            ("submissions", &listen.submissions),
+            ("imap", &listen.imap),
+            ("imaps", &listen.imaps),
         ];
-        let all: Vec<&SocketAddr> = all.into_iter().flatten().collect();
-        for (n, socket) in all.iter().enumerate() {
-            if all.iter().take(n).any(|other| other == socket) {
-                self.mistake(
-                    None,
-                    format!("{socket} stands twice in [listen]; a port belongs to one service"),
-                );
+        let mut seen: Vec<(&str, &SocketAddr)> = Vec::new();
+        // Defaults first: a mistake is on a line that somebody wrote.
+        let (written, defaults): (Vec<_>, Vec<_>) = services
+            .into_iter()
+            .partition(|(key, _)| table.contains_key(*key));
+        for (key, sockets) in defaults.into_iter().chain(written) {
+            for socket in sockets {
+                if let Some((other, _)) = seen.iter().find(|(_, other)| *other == socket) {
+                    let whose = match *other == key {
+                        true => "twice here".to_string(),
+                        false => format!("here and under `{other}`"),
+                    };
+                    self.mistake(
+                        table.get(key).map(Spanned::span),
+                        format!("{socket} stands {whose}; a port belongs to one service"),
+                    );
+                }
+                seen.push((key, socket));
             }
         }
     }
@@ -418,12 +435,15 @@ impl<'t> Reader<'t> {
     }
 
     fn mistake(&mut self, span: Option<Range<usize>>, text: String) {
-        let line = span.map(|span| {
-            let before = self.text.get(..span.start).unwrap_or(self.text);
-            before.bytes().filter(|b| *b == b'\n').count() + 1
-        });
+        let line = span.map(|span| line_of(self.text, &span));
         self.mistakes.push(Mistake { line, text });
     }
+}
+
+/// The line that a span begins in, counted from 1.
+pub(super) fn line_of(text: &str, span: &Range<usize>) -> usize {
+    let before = text.get(..span.start).unwrap_or(text);
+    before.bytes().filter(|b| *b == b'\n').count() + 1
 }
 
 const UNITS: [(&str, u32); 5] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)];

@@ -103,7 +103,14 @@ fn relative_paths_begin_at_the_file() {
 #[test]
 fn a_port_belongs_to_one_service() {
     let found = mistakes("hostname = \"a.b.test\"\n[listen]\nimap = [\"0.0.0.0:25\"]\n");
-    assert!(found[0].1.contains("0.0.0.0:25 stands twice"), "{found:?}");
+    let text = "0.0.0.0:25 stands here and under `smtp`";
+    assert!(found[0].0 == 3 && found[0].1.contains(text), "{found:?}");
+    let twice = "hostname = \"a.b.test\"\n[listen]\nsmtp = [\"[::]:25\",\"[::]:25\"]\n";
+    let found = mistakes(twice);
+    assert!(
+        found[0].0 == 3 && found[0].1.contains("stands twice here"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -114,6 +121,7 @@ fn limits_above_the_ceiling_name_the_largest_term() {
         "{found:?}"
     );
     assert!(found[0].1.contains("imap_connections_max"), "{found:?}");
+    assert_eq!(found[0].0, 2, "the section's line");
     let roomy = "hostname = \"a.b.test\"\n[limits]\nimap_connections_max = 2000\nmemory_bytes_max = \"2 GiB\"\n";
     assert!(parse(roomy).is_ok());
 }

@@ -57,13 +57,19 @@ pub fn look_up(user: &str) -> Result<User, String> {
     }
 }
 
-fn become_user(user: &str) -> Result<(), String> {
+/// The user that a server may become: one that is there and is not root.
+pub fn look_up_server(user: &str) -> Result<User, String> {
     let entry = look_up(user)?;
-    if entry.uid.is_root() {
-        return Err(format!(
+    match entry.uid.is_root() {
+        true => Err(format!(
             "`user` is {user}, which is root; name an unprivileged user"
-        ));
+        )),
+        false => Ok(entry),
     }
+}
+
+fn become_user(user: &str) -> Result<(), String> {
+    let entry = look_up_server(user)?;
     let failed = |what: &str, errno: nix::Error| {
         format!(
             "cannot become the user {user}: {what} failed ({})",
@@ -90,5 +96,6 @@ mod tests {
         let error = look_up("no-such-user-here").unwrap_err();
         assert!(error.contains("useradd --system"), "{error}");
         assert_eq!(look_up("root").unwrap().uid, Uid::from_raw(0));
+        assert!(look_up_server("root").unwrap_err().contains("unprivileged"));
     }
 }

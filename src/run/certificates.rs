@@ -4,8 +4,8 @@ use crate::config::certificate::{self, PemText};
 use crate::config::{CertificateFiles, Config};
 use crate::net::tls::{Pem, TlsError};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// Reads all configured files; every one that cannot be read is in the error, a line each.
 pub fn load(config: &Config) -> Result<Vec<Pem>, TlsError> {
@@ -38,7 +38,7 @@ pub struct Watch {
     seen: Vec<Stamp>,
 }
 
-type Stamp = Option<(SystemTime, u64)>;
+type Stamp = Option<(i64, i64, i64, i64, u64)>;
 
 impl Watch {
     /// The files as they are now.
@@ -66,16 +66,24 @@ fn stamps(config: &Config) -> Vec<Stamp> {
     both.map(|path| stamp(path)).collect()
 }
 
-/// Modification time and size behind all links (certbot's `live` is links).
+/// Times and size behind all links (certbot's `live` is links). The time of the inode's change is among them: a key
+/// that could not be read is tried again once its owner or mode is mended.
 fn stamp(path: &Path) -> Stamp {
     let found = fs::metadata(path).ok()?;
-    Some((found.modified().ok()?, found.len()))
+    Some((
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec(),
+        found.len(),
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::wire::address::Domain;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_renewed_file_is_noticed_once() {
@@ -94,6 +102,8 @@ mod tests {
         fs::write(&chain, "another").unwrap();
         assert!(watch.changed(&config));
         assert!(!watch.changed(&config));
+        fs::set_permissions(&chain, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(watch.changed(&config), "rights that were mended");
         let error = load(&config).err().unwrap().0;
         assert!(error.contains("key.pem does not exist"), "{error}");
         fs::remove_dir_all(&directory).unwrap();

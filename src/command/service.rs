@@ -86,6 +86,9 @@ After=network-online.target nss-lookup.target
 Wants=network-online.target
 
 [Service]
+# Started is said when clients are served. An index that must be made anew first takes its time.
+Type=notify
+TimeoutStartSec=infinity
 ExecStart={binary} serve --config {config_file}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
@@ -153,6 +156,7 @@ mod tests {
         assert!(unit.contains(
             "ExecStart=/usr/local/bin/pillarbox serve --config /etc/pillarbox/pillarbox.toml\n"
         ));
+        assert!(unit.contains("Type=notify\nTimeoutStartSec=infinity\n"));
         assert!(unit.contains("StateDirectory=pillarbox\n"));
         assert!(unit.contains("LimitNOFILE=1000\n"));
         assert!(!unit.contains('{'));

@@ -48,7 +48,7 @@ impl Session {
                 Woken::News => {
                     Box::pin(self.tell_news(Expunges::Told, Naming::Sequence, None)).await?
                 }
-                Woken::Revoked => return Err(End::Bye("the password was changed: log in again")),
+                Woken::Revoked => return Err(End::Bye(super::REVOKED)),
                 Woken::Drained => return Err(End::Bye("server is stopping")),
             }
         }

@@ -45,6 +45,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// BYE to a session whose login is no longer in force.
+const REVOKED: &str = "logged out: the password was changed, or the account disabled or removed";
+
 /// What all IMAP sessions of the process share.
 pub struct Imap {
     server: Arc<Server>,
@@ -261,7 +264,7 @@ impl Session {
         let filled = tokio::select! {
             biased;
             filled = self.conn.fill(within) => filled,
-            () = revoked(&mut self.user) => return Err(End::Bye("the password was changed: log in again")),
+            () = revoked(&mut self.user) => return Err(End::Bye(REVOKED)),
             () = self.imap.server.drained() => return Err(End::Bye("server is stopping")),
         };
         match filled {

@@ -90,9 +90,7 @@ impl Session {
             return Err(End::Bye("server is stopping"));
         }
         match &self.user {
-            Some(user) if user.watch.is_revoked() => {
-                Err(End::Bye("the password was changed: log in again"))
-            }
+            Some(user) if user.watch.is_revoked() => Err(End::Bye(super::REVOKED)),
             _ => Ok(()),
         }
     }

@@ -81,7 +81,7 @@ pub enum Event<'a, R> {
     TooSlow,
     /// The server wants to stop. Told between commands only.
     Drain,
-    /// The account's password was changed or the account disabled. Told between commands only.
+    /// The account's password was changed, or the account disabled or removed. Told between commands only.
     Revoked,
 }
 
@@ -274,7 +274,11 @@ const TOO_LONG: Reply = Reply::new(500, "5.5.6", "Line too long; it was skipped"
 const TOO_SLOW: Reply = Reply::new(421, "4.4.2", "Too slow; closing");
 const ENDLESS: Reply = Reply::new(552, "5.3.4", "Far too large to be read; closing");
 const STOPPING: Reply = Reply::new(421, "4.3.2", "Stopping for a while; come back later");
-const REVOKED: Reply = Reply::new(421, "4.7.0", "The password was changed; log in again");
+const REVOKED: Reply = Reply::new(
+    421,
+    "4.7.0",
+    "Logged out: the password was changed, or the account disabled or removed",
+);
 const EARLY: Reply = Reply::new(554, "5.5.1", "You spoke before the greeting; goodbye");
 const TOO_MANY_BAD: Reply = Reply::new(421, "4.7.0", "Too many errors; goodbye");
 const CONFUSED: Reply = Reply::new(421, "4.3.0", "Lost track of the dialogue; closing");

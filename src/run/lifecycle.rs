@@ -8,7 +8,7 @@ use super::serve::{self, Running, Sockets};
 use super::server::Server;
 use super::{certificates, control, random};
 use crate::config::Config;
-use crate::limits::{CERTIFICATE_LOOK_SECS, LANE_STACK_BYTES};
+use crate::limits::{CERTIFICATE_LOOK_SECS, DRAIN_MILLIS, LANE_STACK_BYTES};
 use crate::net::tls::{Acceptor, TlsError};
 use crate::store::disk::real::RealDisk;
 use crate::store::{self, Options};
@@ -112,12 +112,17 @@ impl Up {
                 _ = hangup.recv() => reload(&self.server, &self.source).await,
             }
         }
+        log::info!(
+            "stopping; sessions get up to {} s to finish what they are doing",
+            DRAIN_MILLIS / 1000
+        );
         // Whoever asks again while sessions finish gets an end at once; what was acknowledged is safe all the same.
         for again in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             let at_once = Arc::new(AtomicBool::new(true));
             let _ = signal_hook::flag::register_conditional_shutdown(again, 1, at_once);
         }
         self.down().await;
+        log::info!("stopped; everything is on the disk");
         Ok(())
     }
 
@@ -154,6 +159,8 @@ async fn reload(server: &Arc<Server>, source: &Source) {
     if reload_certificates(server, config.clone()).await {
         server.reconfigure(config);
         log::info!("configuration and certificates reloaded");
+    } else {
+        log::error!("nor was the configuration reloaded: mend this and reload again");
     }
 }
 

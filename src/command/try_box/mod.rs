@@ -12,6 +12,7 @@ use crate::run::{journal, password};
 use crate::wire::address::{Address, Domain};
 use crate::wire::header::write_date;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -84,11 +85,13 @@ async fn go(dir: &Path, json: bool) -> Result<(), String> {
     steps.done("certificate for localhost and box.test", started);
     let config = config(&dir, files.clone())?;
     let sockets = serve::bind(&config.listen, PortTaken::Next).map_err(|error| error.text)?;
-    tell_of_taken_ports(&sockets);
+    let taken = taken_ports(&sockets);
     let started = Instant::now();
     let tls = lifecycle::acceptor(&config).map_err(|error| error.to_string())?;
     let up = lifecycle::bring_up(config, Source::Made, tls, sockets).await?;
     steps.done("store opened, every service listens", started);
+    // Not before: when the box itself is in use, its ports are too, and that is said alone.
+    eprint!("{taken}");
     match prepare(&up, &dir, &files, steps).await {
         Ok(ready) => {
             let text = if json {
@@ -116,7 +119,12 @@ impl Steps {
 }
 
 fn make_dir(dir: &Path) -> Result<PathBuf, String> {
-    std::fs::create_dir_all(dir)
+    // Mail of people who only try is nobody else's either.
+    let mut private = std::fs::DirBuilder::new();
+    private
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
         .and_then(|()| std::fs::canonicalize(dir))
         .map_err(|error| {
             format!(
@@ -149,7 +157,8 @@ fn config(dir: &Path, certificate: CertificateFiles) -> Result<Config, String> {
     Ok(config)
 }
 
-fn tell_of_taken_ports(sockets: &serve::Sockets) {
+fn taken_ports(sockets: &serve::Sockets) -> String {
+    let mut said = String::new();
     for (service, socket) in sockets {
         let wanted = PORTS
             .iter()
@@ -157,12 +166,13 @@ fn tell_of_taken_ports(sockets: &serve::Sockets) {
             .map_or(0, |(_, port)| *port);
         let got = socket.local_addr().map_or(0, |address| address.port());
         if got != wanted {
-            eprintln!(
-                "port {wanted} is used by another program; {} takes {got}",
+            said.push_str(&format!(
+                "port {wanted} is used by another program; {} takes {got}\n",
                 service.name()
-            );
+            ));
         }
     }
+    said
 }
 
 /// Domain, account, and the first message there and back.

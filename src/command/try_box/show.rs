@@ -62,10 +62,7 @@ pub fn page(ready: &Ready) -> String {
     ));
     line(String::new());
     for (what, took) in &ready.steps {
-        line(format!(
-            "  {what:<58} {:>7.1} ms",
-            took.as_secs_f64() * 1000.0
-        ));
+        line(format!("  {:>7.1} ms  {what}", took.as_secs_f64() * 1000.0));
     }
     if let Some(memory) = memory() {
         let mib = |kib: u64| kib as f64 / 1024.0;

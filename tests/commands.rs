@@ -44,6 +44,7 @@ const fn typed(line: &'static str, input: &'static str, words: &'static [&'stati
 const SESSION: &[Said] = &[
     ok("domain add a.test", &["a.test is a domain of this box"]),
     ok("account list --json", &["[]"]),
+    fails("domain add 192.0.2.1", &["like example.org"]),
     fails(
         "account add ana@other.test --generate",
         &["pillarbox domain add other.test"],
@@ -127,6 +128,10 @@ const SESSION: &[Said] = &[
         &["nothing that could come back"],
     ),
     ok("mail undelete ana@a.test --all", &["0 messages are back"]),
+    ok(
+        "mail undelete ana@a.test 00000000000000000000000000000001",
+        &["0 messages are back", "1 could not come back"],
+    ),
     fails(
         "mail undelete ana@a.test",
         &["usage: pillarbox mail undelete"],
@@ -171,6 +176,26 @@ fn the_index_is_made_anew_only_when_no_server_runs() {
     of.serve();
     let (works, text) = of.command("store rebuild", "");
     assert!(!works && text.contains("stop it first"), "{text}");
+}
+
+#[test]
+fn config_check_names_the_lines_of_users_and_certificates() {
+    let of = Box_::new("check");
+    let mut config = std::fs::read_to_string(of.config()).unwrap();
+    config.insert_str(0, "user = \"no-such-user-here\"\n");
+    config.push_str("[[certificate]]\nchain = \"c.pem\"\nkey = \"k.pem\"\n");
+    std::fs::write(of.config(), &config).unwrap();
+    let (works, text) = of.command("config check", "");
+    let line = config.lines().position(|line| line == "[[certificate]]");
+    let certificate = format!("box.toml:{}: ", line.unwrap() + 1);
+    assert!(
+        !works && text.contains("box.toml:1: there is no user"),
+        "{text}"
+    );
+    assert!(
+        text.contains(&certificate) && text.contains("c.pem does not exist"),
+        "{text}"
+    );
 }
 
 #[test]

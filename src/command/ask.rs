@@ -71,6 +71,20 @@ impl Place {
         })
     }
 
+    /// A misspelt directory must not become a new, empty box: it holds a log, or no `what`.
+    pub fn must_hold(&self, what: &str) -> Result<(), Failure> {
+        let shown = self.data.display();
+        match std::fs::metadata(self.data.join("log")) {
+            Ok(found) if found.is_dir() => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(Failure::new(format!(
+                    "{shown} may not be looked into: run this as root or as the server's user"
+                )))
+            }
+            _ => Err(Failure::new(format!("{shown} holds no {what}"))),
+        }
+    }
+
     /// The server's socket, when one runs.
     pub fn connect(&self) -> Option<UnixStream> {
         let path = SocketPath::of(&self.data).ok()?;
@@ -118,15 +132,12 @@ impl Place {
 }
 
 impl Door {
-    /// Opens the box. A misspelt directory does not become a new, empty one.
+    /// Opens the box, which must be there.
     pub fn open(arguments: &Arguments) -> Result<Door, Failure> {
         let place = Place::of(arguments)?;
-        if !place.data.join("log").is_dir() {
-            return Err(Failure::new(format!(
-                "{} holds no box yet: is the directory right? `pillarbox domain add NAME` makes a new one",
-                place.data.display()
-            )));
-        }
+        place.must_hold(
+            "box yet: is the directory right? `pillarbox domain add NAME` makes a new one",
+        )?;
         Door::at(place)
     }
 

@@ -67,13 +67,20 @@ pub fn run(parser: lexopt::Parser) -> Result<(), Failure> {
                 account: (*account).to_owned(),
                 emails: emails.iter().map(|id| (*id).to_owned()).collect(),
             };
-            let answer = Door::open(&arguments)?.ask(request)?;
+            let mut answer = Door::open(&arguments)?.ask(request)?;
             let count = answer.end.count.unwrap_or(0);
-            report(
-                &arguments,
-                &format!("{count} messages are back"),
-                &answer.end,
-            )
+            let missing = (emails.len() as u64).saturating_sub(count);
+            if missing > 0 {
+                answer.end.notes.push(format!(
+                    "{missing} could not come back: back already, another account's, or their space has been used; \
+                     `pillarbox mail expunged {account}` lists what can"
+                ));
+            }
+            let back = match count {
+                1 => "1 message is back".to_string(),
+                count => format!("{count} messages are back"),
+            };
+            report(&arguments, &back, &answer.end)
         }
         words => Err(misunderstood("mail", words, HELP)),
     }

@@ -6,7 +6,7 @@ use crate::net::inherit;
 use crate::run::lifecycle::{self, Source};
 use crate::run::serve::{self, PortTaken, Sockets};
 use crate::run::{certificates, journal, privileges};
-use nix::unistd::Uid;
+use nix::unistd::{AccessFlags, Uid, User, access};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -53,6 +53,7 @@ fn start(mut config: Config, file: PathBuf) -> Result<(), String> {
     // Said now, while root can still look at every directory: on a reload the unprivileged user reads them.
     certificates::load(&config).map_err(|error| error.to_string())?;
     privileges::drop_to(config.user.as_deref())?;
+    own_data_dir(&config)?;
     if config.certificates.is_empty() {
         log::warn!(
             "no certificate is configured: clients will see a self-signed one; add [[certificate]] to {}",
@@ -106,6 +107,20 @@ fn make_data_dir(config: &Config) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Said before anything in it fails for a less telling reason.
+fn own_data_dir(config: &Config) -> Result<(), String> {
+    let all = AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK;
+    access(&config.data, all).map_err(|errno| {
+        let shown = config.data.display();
+        let me = User::from_uid(Uid::effective()).ok().flatten();
+        let me = me.map_or_else(|| Uid::effective().to_string(), |user| user.name);
+        format!(
+            "the data directory {shown} cannot be used by the user {me}, as whom the server runs ({}); as root: chown -R {me}: {shown}",
+            errno.desc()
+        )
+    })
 }
 
 /// Tells systemd (Type=notify) that clients are served now; nobody is told where NOTIFY_SOCKET is not set.

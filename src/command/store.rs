@@ -16,8 +16,9 @@ usage: pillarbox store check
        pillarbox store rebuild
 
 `check` reads every record and every octet of mail, compares the index with them, and
-names what is wrong; its exit code is 1 then. `rebuild` makes index.sqlite anew from the log, which holds all mail; it is done by itself
-when the index is missing or damaged. The server must not run meanwhile.
+names what is wrong; its exit code is 1 then. `rebuild` makes index.sqlite anew from the
+log, which holds all mail; it is done by itself when the index is missing or damaged. The
+server must not run meanwhile.
 
 options, for every command on a box:
   --config FILE   the box's configuration (default: /etc/pillarbox/pillarbox.toml)
@@ -119,13 +120,7 @@ fn offline(arguments: &Arguments) -> Result<Place, Failure> {
             place.data.display()
         )));
     }
-    // A misspelt directory must not become a new, empty box.
-    if !place.data.join("log").is_dir() {
-        return Err(Failure::new(format!(
-            "{} holds no store: is the directory right?",
-            place.data.display()
-        )));
-    }
+    place.must_hold("store: is the directory right?")?;
     place.become_owner()?;
     Ok(place)
 }

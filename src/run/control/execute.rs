@@ -377,11 +377,18 @@ fn noted(notes: Vec<String>) -> Answer {
 }
 
 fn domain(text: &str) -> Result<Domain, String> {
-    Domain::parse(text).map_err(|e| e.0)
+    let domain =
+        Domain::parse(text).map_err(|e| format!("{}: write a domain, like example.org", e.0))?;
+    match domain.as_str().parse::<std::net::IpAddr>() {
+        Ok(_) => Err(format!(
+            "{text} is an address of a machine: write a domain, like example.org"
+        )),
+        Err(_) => Ok(domain),
+    }
 }
 
 fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text).map_err(|e| e.0)
+    Address::parse(text).map_err(|e| format!("{}: write an address, like ana@example.org", e.0))
 }
 
 fn addresses(texts: &[String]) -> Result<Vec<Address>, String> {
@@ -415,6 +422,15 @@ mod tests {
             "+00102030405060708090a0b0c0d0e0f",
         ] {
             assert!(email(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_domain_is_no_address_of_a_machine() {
+        assert!(domain("a.test").is_ok() && domain("192.0.2.1.test").is_ok());
+        for wrong in ["192.0.2.1", "a b.test", ""] {
+            let error = domain(wrong).unwrap_err();
+            assert!(error.contains("like example.org"), "{wrong}: {error}");
         }
     }
 }

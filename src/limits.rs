@@ -3,7 +3,7 @@
 //! a sum with one named term per holder, in `limits/memory.rs`.
 
 mod memory;
-pub use memory::{Connections, MemorySum, Term};
+pub use memory::{Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, MemorySum, SEARCH_BYTES, Term};
 
 /// SMTP command line with CRLF, octets. RFC 5321 section 4.5.3.1.4 asks for 512 plus what extensions add (SMTPUTF8,
 /// DSN); 500 5.5.6 and the rest of the line is skipped. Held in the connection's in-buffer.
@@ -162,15 +162,23 @@ pub const FETCH_ITEMS_MAX: usize = 64;
 pub const FETCH_FIELDS_MAX: usize = 200;
 /// Pairs in ID (RFC 2971 section 3.3); BAD.
 pub const ID_PAIRS_MAX: usize = 30;
-/// FETCHes and SEARCHes that run at once, over all sessions; the next one waits.
-pub const IMAP_JOBS_MAX: usize = 6;
+/// Octets of slices of FETCHes and of SEARCHes under way, over all sessions; the next one waits for its turn.
+pub const IMAP_ANSWERS_BYTES_MAX: usize = 1400 * 1024;
+/// Of these, what the sessions of one account may hold: whose clients do not read is in nobody else's way. Six that
+/// stopped in the middle of a FETCH leave room for another command.
+pub const IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX: usize = 12 * FETCH_SLICE_BYTES + SEARCH_BYTES;
+/// The end of an answer up to this size waits in the session for the tagged answer; what is longer is written out
+/// while its octets are still counted.
+pub const IMAP_ANSWER_TAIL_BYTES_MAX: usize = 2 * 1024;
 /// Commands that are longer than IMAP_SMALL_COMMAND_BYTES and being received, over all sessions; the next one waits.
 pub const IMAP_LARGE_COMMANDS_MAX: usize = 4;
 /// A command up to this size needs no permit. Before login none is longer; BYE.
 pub const IMAP_SMALL_COMMAND_BYTES: usize = 2 * 1024;
 /// Octets that one slice of a FETCH response aims at; held by the session while it fetches (two of them: one is
 /// written out while a reader fills the other).
-pub const FETCH_SLICE_BYTES: usize = 48 * 1024;
+pub const FETCH_SLICE_BYTES: usize = 32 * 1024;
+/// A literal that ends within so many octets of its slice is read at once: damage shows before it is half sent.
+pub const FETCH_WHOLE_BYTES_MAX: usize = 48 * 1024;
 /// Ranges of UIDs in all sequence maps together (12 octets each, shared between sessions); NO [LIMIT] on SELECT.
 pub const SEQ_MAP_RANGES_MAX: usize = 100_000;
 

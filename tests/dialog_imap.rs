@@ -163,6 +163,19 @@ impl Client {
         }
     }
 
+    async fn octets(&mut self, bytes: usize) -> Result<Vec<u8>, String> {
+        while self.input.len() < bytes {
+            let read = self.stream.as_mut().unwrap().read_buf(&mut self.input);
+            match tokio::time::timeout(PATIENCE, read).await {
+                Err(_) => return Err("nothing comes".into()),
+                Ok(Ok(0)) | Ok(Err(_)) => return Err("closed".into()),
+                Ok(Ok(_)) => {}
+            }
+        }
+        let rest = self.input.split_off(bytes);
+        Ok(std::mem::replace(&mut self.input, rest))
+    }
+
     async fn command(&mut self, command: &[u8]) -> Result<(), String> {
         self.send(&[b"zz ", command, b"\r\n"].concat()).await;
         loop {

@@ -62,11 +62,13 @@ const IMAP_CONNECTION_BYTES: usize = CONNECTION_BYTES + IMAP_SMALL_COMMAND_BYTES
 const SUMMARY_BYTES: usize =
     ENVELOPE_LISTS_BYTES_MAX + 4 * ENVELOPE_TEXT_BYTES_MAX + MIME_STRUCTURE_BYTES_MAX;
 const SCANNER_BYTES: usize = SUMMARY_BYTES + MIME_PART_HEADER_BYTES_MAX;
-/// A FETCH: two slices and the summary of the message that it is in. A SEARCH holds less: 12 blocks and a header.
-const JOB_BYTES: usize = max(
-    2 * FETCH_SLICE_BYTES + SUMMARY_BYTES,
-    12 * SEARCH_BLOCK_BYTES + MIME_PART_HEADER_BYTES_MAX,
-);
+/// A FETCH while it makes slices: two of them, each as long as the longest literal that is read at once.
+pub const FETCH_BYTES: usize = 2 * FETCH_WHOLE_BYTES_MAX;
+/// And the summary of the message that it is in, if an item needs it.
+pub const FETCH_SUMMARY_BYTES: usize = SUMMARY_BYTES;
+/// A SEARCH: 12 blocks and a header.
+pub const SEARCH_BYTES: usize = 12 * SEARCH_BLOCK_BYTES + MIME_PART_HEADER_BYTES_MAX;
+const _: () = assert!(SEARCH_BYTES <= IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX);
 /// Schema, prepared statements and lookaside of a SQLite connection (measured 100 to 180 KiB).
 const DATABASE_BYTES: usize = 160 * 1024;
 /// Twelve octets a range, and room to grow.
@@ -121,7 +123,7 @@ impl MemorySum {
                 fixed("large connection buffers", large, CONN_BUFFER_BYTES),
                 fixed("message bodies", bodies, LARGE_MESSAGE_BYTES),
                 fixed("descriptions of messages coming in", bodies, SCANNER_BYTES),
-                fixed("FETCH and SEARCH", IMAP_JOBS_MAX, JOB_BYTES),
+                fixed("FETCH and SEARCH", 1, IMAP_ANSWERS_BYTES_MAX),
                 fixed("large IMAP commands", IMAP_LARGE_COMMANDS_MAX, command),
                 fixed("sequence maps", SEQ_MAP_RANGES_MAX, SEQ_MAP_RANGE_BYTES),
                 fixed("index", databases, INDEX_CACHE_KIB * 1024 + DATABASE_BYTES),

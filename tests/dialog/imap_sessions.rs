@@ -60,3 +60,78 @@ fn changes_of_ones_own_do_not_publish() {
         assert!(hidden > 0);
     });
 }
+
+/// As many octets of `text` lines as are asked for, behind a header.
+fn message(bytes: usize, text: &str) -> Vec<u8> {
+    let mut octets = b"Subject: x\r\n\r\n".to_vec();
+    while octets.len() < bytes {
+        octets.extend_from_slice(text.as_bytes());
+        octets.extend_from_slice(b"\r\n");
+    }
+    octets
+}
+
+/// Clients that ask for much and read nothing hold their own slices; other sessions of their account and of others go
+/// on, and they themselves get every octet when they read at last.
+#[test]
+fn clients_that_do_not_read_delay_nobody() {
+    alone(async {
+        let setup = Box_::new("slow-clients", &[]).await;
+        let mut client = reader(&setup).await;
+        let octets = message(3_000_000, &"x".repeat(70));
+        for _ in 0..3 {
+            append(&mut client, &octets).await;
+        }
+        client.command(b"NOOP").await.unwrap();
+        let mut slow = Vec::new();
+        for _ in 0..6 {
+            let mut client = reader(&setup).await;
+            client.send(b"f FETCH 1:3 BODY.PEEK[]\r\n").await;
+            slow.push(client);
+        }
+        // Until nothing more fits into the sockets, and a while longer.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        for _ in 0..5 {
+            client
+                .command(b"FETCH 1:* (FLAGS ENVELOPE BODY.PEEK[])")
+                .await
+                .unwrap();
+            client.command(b"SEARCH BODY nothing-of-it").await.unwrap();
+        }
+        for client in &mut slow {
+            for seq in 1..=3 {
+                let head = client.line().await.unwrap();
+                assert_eq!(head, format!("* {seq} FETCH (BODY[] {{{}}}", octets.len()));
+                assert!(client.octets(octets.len()).await.unwrap() == octets);
+                assert_eq!(client.line().await.unwrap(), ")");
+            }
+            assert!(client.line().await.unwrap().starts_with("f OK"));
+        }
+    });
+}
+
+/// Header fields that are longer than a slice come whole, also in parts and for a slow reader.
+#[test]
+fn long_header_fields_are_cut_into_slices() {
+    alone(async {
+        let setup = Box_::new("long-fields", &[]).await;
+        let mut client = reader(&setup).await;
+        let mut header = Vec::new();
+        while header.len() < 120_000 {
+            header.extend_from_slice(format!("X-Long: {}\r\n", header.len()).as_bytes());
+        }
+        header.extend_from_slice(b"\r\n");
+        append(&mut client, &[&header[..], b"text\r\n"].concat()).await;
+        client.command(b"NOOP").await.unwrap();
+        client
+            .send(
+                b"f FETCH 1 (BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (X-Long)]<7.119000> FLAGS)\r\n",
+            )
+            .await;
+        let head = client.line().await.unwrap();
+        assert!(head.ends_with("<7> {119000}"), "{head}");
+        assert!(client.octets(119_000).await.unwrap() == header[7..119_007]);
+        assert_eq!(client.line().await.unwrap(), " FLAGS (\\Recent))");
+        assert!(client.line().await.unwrap().starts_with("f OK"));
+    });
+}

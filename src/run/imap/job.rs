@@ -2,8 +2,12 @@
 //! writes it out while the next slice fills another one. Whatever the size of a message, only slices of it are held.
 
 use super::message::{Open, Progress, Told};
+use super::places::Place;
 use super::{End, Session};
-use crate::limits::{FETCH_SLICE_BYTES, MAILBOX_MESSAGES_MAX};
+use crate::limits::{
+    FETCH_BYTES, FETCH_SLICE_BYTES, FETCH_SUMMARY_BYTES, IMAP_ANSWER_TAIL_BYTES_MAX,
+    MAILBOX_MESSAGES_MAX,
+};
 use crate::session::imap::gate::WRITE_PAUSE;
 use crate::store::reader::RowRange;
 use crate::store::row::MessageRow;
@@ -13,13 +17,17 @@ use crate::wire::imap::fetch::{Item, Sight};
 use crate::wire::imap::flag::Flags;
 use crate::wire::imap::uid_set::UidSet;
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// How long a slice may keep a reader from others.
 const SLICE_TIME: Duration = Duration::from_millis(10);
 /// Rows that are read ahead of the contents.
-const ROWS_AHEAD: usize = 64;
+const ROWS_AHEAD: usize = 16;
+/// A client that takes longer for a slice is slow.
+const SLOW_AFTER: Duration = Duration::from_millis(200);
 
 /// One FETCH, between its slices.
 pub(super) struct Job {
@@ -100,40 +108,77 @@ impl Session {
         }))
     }
 
-    /// Runs a job to its end; the last slice stays in `out`.
+    /// Runs a job to its end; the end of the last slice stays in `out`.
     pub(super) async fn run_job(&mut self, job: Box<Job>) -> Result<Box<Job>, End> {
-        let imap = self.imap.clone();
-        let _place = imap.jobs.acquire().await;
-        let out = std::mem::take(&mut self.out);
-        let (mut job, mut slice, mut full) = self.next_slice(job, out).await?;
-        let mut spare = Vec::new();
-        while let Slice::More = slice {
-            // While the client takes this slice, the reader fills the next one.
-            let lanes = self.imap.server.lanes.clone();
-            let next = lanes.read(move |reader| one_slice(reader, job, spare));
-            let sent = async {
-                self.conn.send(&full, WRITE_PAUSE).await?;
-                self.conn.flush(WRITE_PAUSE).await
-            };
-            let (next, sent) = tokio::join!(next, sent);
-            sent?;
-            spare = full;
-            spare.clear();
-            (job, slice, full) = next.map_err(unreadable)?;
+        let (imap, account) = (self.imap.clone(), job.account);
+        let mut out = std::mem::take(&mut self.out);
+        let mut made = Made {
+            job,
+            slice: Slice::More,
+            full: Vec::new(),
+        };
+        let mut pace = Pace::Quick;
+        loop {
+            let mut place = imap.places.take(account, made.job.bytes()).await;
+            made = self.next_slice(made.job, out).await?;
+            while made.goes_on() && pace == Pace::Quick && !imap.places.wanted() {
+                (made, pace) = self.send_and_make(made, &mut place).await?;
+            }
+            if !made.goes_on() && made.full.len() <= IMAP_ANSWER_TAIL_BYTES_MAX {
+                self.out = made.full;
+                break;
+            }
+            // Others wait, or the client is slow: only this slice is held while it is sent.
+            made.job.rest();
+            made.full.shrink_to_fit();
+            place.keep(made.full.len());
+            let sent = self.send_slice(&made.full, made.goes_on());
+            pace = pace.and(timed(sent).await?);
+            if !made.goes_on() {
+                break;
+            }
+            out = Vec::new();
         }
-        self.out = full;
-        if let Slice::Broken = slice {
+        if let Slice::Broken = made.slice {
             return Err(End::Bye("a message is damaged; see the server's log"));
         }
-        self.told_keywords(job.told.keywords.clone());
-        Ok(job)
+        self.told_keywords(made.job.told.keywords.clone());
+        Ok(made.job)
     }
 
-    async fn next_slice(
-        &self,
-        job: Box<Job>,
-        out: Vec<u8>,
-    ) -> Result<(Box<Job>, Slice, Vec<u8>), End> {
+    /// While the client takes a slice, the reader fills the next one.
+    async fn send_and_make(&mut self, made: Made, place: &mut Place) -> Result<(Made, Pace), End> {
+        let Made { job, full, .. } = made;
+        let lanes = self.imap.server.lanes.clone();
+        let next =
+            lanes.read(move |reader| one_slice(reader, job, Vec::with_capacity(FETCH_SLICE_BYTES)));
+        let mut sent = pin!(self.send_slice(&full, true));
+        let (next, in_time) = tokio::join!(next, timeout(SLOW_AFTER, &mut sent));
+        let mut next = next.map_err(unreadable)?;
+        let pace = match in_time {
+            Ok(sent) => {
+                sent?;
+                Pace::Quick
+            }
+            Err(_) => {
+                next.job.rest();
+                place.keep(full.capacity() + next.full.capacity());
+                sent.await?;
+                Pace::Slow
+            }
+        };
+        Ok((next, pace))
+    }
+
+    async fn send_slice(&mut self, slice: &[u8], goes_on: bool) -> Result<(), End> {
+        self.conn.send(slice, WRITE_PAUSE).await?;
+        if goes_on {
+            self.conn.flush(WRITE_PAUSE).await?;
+        }
+        Ok(())
+    }
+
+    async fn next_slice(&self, job: Box<Job>, out: Vec<u8>) -> Result<Made, End> {
         self.read(move |reader| one_slice(reader, job, out))
             .await
             .map_err(unreadable)
@@ -145,13 +190,50 @@ fn unreadable(error: StoreError) -> End {
     End::Bye("the mailbox cannot be read; see the server's log")
 }
 
-fn one_slice(
-    reader: &mut Reader,
-    mut job: Box<Job>,
-    mut out: Vec<u8>,
-) -> Result<(Box<Job>, Slice, Vec<u8>), StoreError> {
+fn one_slice(reader: &mut Reader, mut job: Box<Job>, mut out: Vec<u8>) -> Result<Made, StoreError> {
     let slice = job.fill(reader, &mut out)?;
-    Ok((job, slice, out))
+    Ok(Made {
+        job,
+        slice,
+        full: out,
+    })
+}
+
+/// Whether a wait was longer than `SLOW_AFTER`.
+async fn timed(sent: impl Future<Output = Result<(), End>>) -> Result<Pace, End> {
+    let began = tokio::time::Instant::now();
+    sent.await?;
+    Ok(if began.elapsed() < SLOW_AFTER {
+        Pace::Quick
+    } else {
+        Pace::Slow
+    })
+}
+
+/// A job with its newest slice.
+struct Made {
+    job: Box<Job>,
+    slice: Slice,
+    full: Vec<u8>,
+}
+
+impl Made {
+    fn goes_on(&self) -> bool {
+        matches!(self.slice, Slice::More)
+    }
+}
+
+/// Whether a client takes slices as fast as they are made. One that did not is not trusted with two at a time again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Quick,
+    Slow,
+}
+
+impl Pace {
+    fn and(self, other: Pace) -> Pace {
+        if self == Pace::Quick { other } else { self }
+    }
 }
 
 fn needs(item: &Item) -> Needs {
@@ -167,6 +249,21 @@ impl Job {
     /// Whether messages were gone that the client still counts.
     pub fn missed(&self) -> bool {
         self.filter.is_none() && self.rows_seen < self.uids.count()
+    }
+
+    /// What it holds while it makes slices.
+    fn bytes(&self) -> usize {
+        match self.needs_summary() {
+            true => FETCH_BYTES + FETCH_SUMMARY_BYTES,
+            false => FETCH_BYTES,
+        }
+    }
+
+    /// Holds no more than it must until the next slice.
+    fn rest(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.rest();
+        }
     }
 
     fn fill(&mut self, reader: &mut Reader, out: &mut Vec<u8>) -> Result<Slice, StoreError> {
@@ -317,7 +414,13 @@ impl Job {
     ) -> Result<Slice, StoreError> {
         loop {
             let opened = match self.open.take() {
-                Some(open) => Some(open),
+                Some(mut open) => {
+                    if open.rested {
+                        (open.envelope, open.structure) = self.summary(reader, &open.row)?;
+                        open.rested = false;
+                    }
+                    Some(open)
+                }
                 None => self.open_next(reader)?,
             };
             let Some(mut open) = opened else {
@@ -359,14 +462,22 @@ impl Job {
                     continue;
                 }
             };
-            let (envelope, structure) = if self.needs_summary() {
-                let summary = reader.summary(row.content)?;
-                (summary.envelope, summary.structure)
-            } else {
-                (Vec::new(), Vec::new())
-            };
+            let (envelope, structure) = self.summary(reader, &row)?;
             return Ok(Some(Box::new(Open::new(row, content, envelope, structure))));
         }
+    }
+
+    /// Envelope and structure of a message, where an item needs them.
+    fn summary(
+        &self,
+        reader: &mut Reader,
+        row: &MessageRow,
+    ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+        if !self.needs_summary() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let summary = reader.summary(row.content)?;
+        Ok((summary.envelope, summary.structure))
     }
 
     fn needs_summary(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What a FETCH says of one message: the words around the data, and the data.
 
 use super::octets::{self, Octets};
-use crate::limits::FETCH_SLICE_BYTES;
+use crate::limits::{FETCH_SLICE_BYTES, FETCH_WHOLE_BYTES_MAX};
 use crate::store::StoreError;
 use crate::store::reader::{ContentReader, SummaryRef};
 use crate::store::row::MessageRow;
@@ -30,8 +30,25 @@ pub(super) struct Open {
     pub envelope: Vec<u8>,
     pub structure: Vec<u8>,
     next_item: usize,
-    /// A literal under way: `at..end` of the served message.
-    literal: Option<(u64, u64)>,
+    literal: Option<Literal>,
+    /// Envelope and structure were dropped and have to be read again.
+    pub rested: bool,
+}
+
+/// A literal under way: its octets `at..end` are still to come.
+struct Literal {
+    at: u64,
+    end: u64,
+    of: Of,
+}
+
+/// What a literal is cut out of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The served message.
+    Message,
+    /// The fields that the item picks out: they are picked out again for each slice, not held between.
+    Fields,
 }
 
 /// How far the answer about a message got.
@@ -58,7 +75,14 @@ impl Open {
             structure,
             next_item: 0,
             literal: None,
+            rested: false,
         }
+    }
+
+    /// Holds no more than it must until the next slice.
+    pub fn rest(&mut self) {
+        (self.envelope, self.structure) = (Vec::new(), Vec::new());
+        self.rested = true;
     }
 
     /// Whether nothing of it has been written.
@@ -72,11 +96,8 @@ impl Open {
             told.put_head(&self.row, out);
         }
         loop {
-            if let Some((at, end)) = self.literal {
-                let room = FETCH_SLICE_BYTES.saturating_sub(out.len()) as u64;
-                let n = room.min(end - at);
-                put_octets(&self.content, at, n, out)?;
-                self.literal = Some((at + n, end)).filter(|(at, end)| at < end);
+            if let Some(literal) = self.literal.take() {
+                self.literal = self.put_literal(literal, told, out)?;
             }
             if self.literal.is_some() || (self.next_item > 0 && out.len() >= FETCH_SLICE_BYTES) {
                 return Ok(Progress::Part);
@@ -99,6 +120,29 @@ impl Open {
         }
     }
 
+    /// As much of a literal as there is room for; the rest of it.
+    fn put_literal(
+        &self,
+        literal: Literal,
+        told: &Told,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Literal>, StoreError> {
+        let Literal { at, end, of } = literal;
+        let room = FETCH_SLICE_BYTES.saturating_sub(out.len()) as u64;
+        let to = at + room.min(end - at);
+        match (of, told.items.get(self.next_item.saturating_sub(1))) {
+            (Of::Fields, Some(Item::Section(item))) => {
+                let Octets::Held(held) = octets::find(item, &self.content, &self.structure)? else {
+                    return Err(StoreError("header fields are gone between slices".into()));
+                };
+                let piece = held.get(at as usize..to as usize).unwrap_or_default();
+                out.extend_from_slice(piece);
+            }
+            _ => put_octets(&self.content, at, to - at, out)?,
+        }
+        Ok((to < end).then_some(Literal { at: to, end, of }))
+    }
+
     fn put_section(&mut self, item: &SectionItem, out: &mut Vec<u8>) -> Result<(), StoreError> {
         use std::io::Write;
         let found = octets::find(item, &self.content, &self.structure)?;
@@ -108,17 +152,27 @@ impl Open {
             Octets::Missing => out.extend_from_slice(b"NIL"),
             Octets::Held(held) if held.is_empty() => out.extend_from_slice(b"\"\""),
             Octets::Held(held) => {
-                put_literal_head(out, held.len() as u64);
-                out.extend_from_slice(&held);
+                let end = held.len() as u64;
+                put_literal_head(out, end);
+                let of = Of::Fields;
+                if held.len() + out.len() <= FETCH_WHOLE_BYTES_MAX {
+                    out.extend_from_slice(&held);
+                } else {
+                    self.literal = Some(Literal { at: 0, end, of });
+                }
             }
             Octets::Range(start, end) if start == end => out.extend_from_slice(b"\"\""),
             Octets::Range(start, end) => {
                 put_literal_head(out, end - start);
                 // What fits is read at once, so that damage is found before the message is half sent.
-                if end - start + out.len() as u64 <= 2 * FETCH_SLICE_BYTES as u64 {
+                if end - start + out.len() as u64 <= FETCH_WHOLE_BYTES_MAX as u64 {
                     put_octets(&self.content, start, end - start, out)?;
                 } else {
-                    self.literal = Some((start, end));
+                    self.literal = Some(Literal {
+                        at: start,
+                        end,
+                        of: Of::Message,
+                    });
                 }
             }
         }

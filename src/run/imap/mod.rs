@@ -18,6 +18,7 @@ mod maps;
 mod message;
 mod octets;
 mod own;
+mod places;
 mod reply;
 mod search;
 mod select;
@@ -26,7 +27,7 @@ mod store;
 mod sync;
 
 use crate::config::Config;
-use crate::limits::{IMAP_JOBS_MAX, IMAP_LARGE_COMMANDS_MAX, IMAP_SMALL_COMMAND_BYTES};
+use crate::limits::{IMAP_LARGE_COMMANDS_MAX, IMAP_SMALL_COMMAND_BYTES};
 use crate::net::conn::Conn;
 use crate::run::login::CredentialWatch;
 use crate::run::notify::Watch;
@@ -40,6 +41,7 @@ use crate::wire::imap::flag::Keywords;
 use crate::wire::imap::frame::{Framer, Step};
 use crate::wire::imap::write::{Code, Status, put_status, put_untagged};
 use maps::SeqMaps;
+use places::Places;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +54,8 @@ const REVOKED: &str = "logged out: the password was changed, or the account disa
 pub struct Imap {
     server: Arc<Server>,
     maps: SeqMaps,
-    /// Permits to FETCH and SEARCH: each holds slices of messages.
-    jobs: Semaphore,
+    /// Octets for FETCH and SEARCH.
+    places: Places,
     /// Permits to send a large command.
     large_commands: Arc<Semaphore>,
 }
@@ -64,7 +66,7 @@ impl Imap {
         Arc::new(Imap {
             server,
             maps: SeqMaps::default(),
-            jobs: Semaphore::new(IMAP_JOBS_MAX),
+            places: Places::new(),
             large_commands: Arc::new(Semaphore::new(IMAP_LARGE_COMMANDS_MAX)),
         })
     }

@@ -4,7 +4,9 @@
 use super::octets::read_exactly;
 use super::reply::Reply;
 use super::{End, Session};
-use crate::limits::{FETCH_SLICE_BYTES, HEADER_BLOCK_BYTES_MAX, MAILBOX_MESSAGES_MAX};
+use crate::limits::{
+    FETCH_SLICE_BYTES, HEADER_BLOCK_BYTES_MAX, MAILBOX_MESSAGES_MAX, SEARCH_BYTES,
+};
 use crate::session::imap::search::{Ask, ENVELOPE_FIELDS, Index, Node, answer, plan};
 use crate::store::reader::{ContentReader, RowRange, SummaryRef};
 use crate::store::row::MessageRow;
@@ -34,7 +36,7 @@ impl Session {
         numbers: Numbers,
         search: Search,
     ) -> Result<Reply, End> {
-        let Some(selected) = &self.selected else {
+        let (Some(selected), Some(user)) = (&self.selected, &self.user) else {
             return Ok(Reply::bad("select a mailbox first"));
         };
         let (mailbox, map) = (selected.mailbox, selected.view.map.clone());
@@ -43,15 +45,11 @@ impl Session {
             all: map.uids(),
             map: map.clone(),
             recent: selected.view.recent.clone(),
-            keywords: self
-                .user
-                .as_ref()
-                .map(|user| user.keywords.clone())
-                .unwrap_or_default(),
+            keywords: user.keywords.clone(),
         };
         let key = search.key;
-        let imap = self.imap.clone();
-        let _place = imap.jobs.acquire().await;
+        let (imap, account) = (self.imap.clone(), user.account);
+        let mut place = imap.places.take(account, SEARCH_BYTES).await;
         let mut hunt = match self.read(move |reader| begin(reader, ground, &key)).await {
             Ok(hunt) => Box::new(hunt),
             Err(error) => return Ok(error.into()),
@@ -68,6 +66,11 @@ impl Session {
             }
             hunt = back;
             self.still_there()?;
+            if imap.places.wanted() {
+                // Between messages a search holds next to nothing: it queues again behind the others.
+                drop(place);
+                place = imap.places.take(account, SEARCH_BYTES).await;
+            }
         }
         let found = match numbers {
             Numbers::Uid => hunt.found,

@@ -109,10 +109,10 @@ def bdat_lies(box):
         assert 500 <= code < 560 or code == 421, f"{words} got {code} {text}"
         s.close()
     s = begin(box)
-    s.send(b"BDAT %d LAST\r\n" % ((50 << 20) + 1))
-    for _ in range(50):
+    head = b"Subject: fifty MiB and one\r\n\r\n"
+    s.send(b"BDAT %d LAST\r\n" % ((50 << 20) + 1) + head + b"w" * ((1 << 20) + 1 - len(head)))
+    for _ in range(49):
         s.send(b"w" * (1 << 20))
-    s.send(b"w")
     code, text = s.reply()
     assert code == 552, f"BDAT of one octet more than 50 MiB got {code} {text}"
     usable(s, box)
@@ -138,7 +138,7 @@ def bdat_lies(box):
 
 def crlf_across_chunks(box):
     s = begin(box)
-    s.send(b"BDAT 26\r\nSubject: split CRLF\r\n\r\nabc\r" + b"BDAT 5 LAST\r\n\ndef\r"[:13] + b"\nde\r\n")
+    s.send(b"BDAT 27\r\nSubject: split CRLF\r\n\r\nabc\r" + b"BDAT 5 LAST\r\n\nde\r\n")
     replies = [s.reply(), s.reply()]
     assert [r[0] for r in replies] == [250, 250], replies
     hits = found(box, "split CRLF")

@@ -1,9 +1,9 @@
 """The two servers that are compared, each from an empty directory, each with user1 to user20."""
-import os, pathlib, shutil, subprocess, sys, tempfile
+import os, pathlib, shutil, socket, subprocess, sys, tempfile, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "clients"))
-from box import Box
+from box import Box, binary
 
 KIT = pathlib.Path(os.environ.get("PILLARBOX_BENCH") or HERE.parents[2] / "shared/bench")
 if not (KIT / "measure.py").exists():
@@ -13,23 +13,52 @@ USERS = 20
 
 
 class Pillarbox:
+    """`pillarbox serve` with room for 64 connections on port 25 (50 are the default), or `try` under another program."""
     label, password = "Pillarbox", "a-long-bench-password"
 
     def __init__(self, wrap=()):
         self.box = Box(wrap=wrap)
 
-    def up(self, users=USERS, seconds=30):
-        self.box.start(seconds)
+    def up(self, users=USERS):
+        top = self.box.top
+        ports = dict(zip(("smtp", "submission", "submissions", "imap", "imaps"), free_ports(5)))
+        listen = "\n".join(f'{name} = ["127.0.0.1:{port}"]' for name, port in ports.items())
+        pathlib.Path(top, "box.toml").write_text(f'hostname = "mail.box.test"\ndata = "{top}/box"\n[listen]\n{listen}\n[limits]\nsmtp_connections_max = 70\nimap_connections_max = 230\nmemory_bytes_max = "64 MiB"\n')
+        with open(self.box.log, "ab") as log:
+            self.box.process = subprocess.Popen([binary(), "serve", "--config", "box.toml"], cwd=top, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        self.box.take({"account": "user1@box.test", "password": self.password, "certificate": "", "data": f"{top}/box", "pid": self.box.process.pid, **{name: f"127.0.0.1:{port}" for name, port in ports.items()}})
+        self.wait()
+        self.box.command("domain", "add", "box.test")
         for n in range(1, users + 1):
             self.box.add_account(f"user{n}", self.password)
-        self.smtp, self.imap, self.imaps, self.user = self.box.smtp, self.box.imap, self.box.imaps, f"user%d@{self.box.domain}"
+        self.smtp, self.imap, self.imaps, self.user = self.box.smtp, self.box.imap, self.box.imaps, "user%d@box.test"
         return self
+
+    def wait(self):
+        """Until it answers on port 25."""
+        end = time.monotonic() + 30
+        while True:
+            try:
+                return socket.create_connection(self.box.smtp, 1).close()
+            except OSError:
+                if time.monotonic() > end or self.box.process.poll() is not None:
+                    raise RuntimeError("the server does not answer:\n" + self.box.tail()) from None
+                time.sleep(0.05)
 
     def pids(self):
         return {"pillarbox": self.box.pid}
 
     def down(self):
         self.box.__exit__(None, None, None)
+
+
+def free_ports(count):
+    """Ports that nobody uses now."""
+    sockets = [socket.socket() for _ in range(count)]
+    [s.bind(("127.0.0.1", 0)) for s in sockets]
+    ports = [s.getsockname()[1] for s in sockets]
+    [s.close() for s in sockets]
+    return ports
 
 
 class Peers:

@@ -1,7 +1,7 @@
 """The measurements: each takes a server and returns {name: number}."""
 import argparse, json, os, pathlib, statistics, subprocess, tempfile, time
-import imap_load, measure
-from servers import HERE, KIT, USERS, Box, Pillarbox
+from servers import HERE, USERS, PlainPillarbox
+import imap_load, measure  # the kit's, found through servers.py
 
 
 def load_tool():
@@ -27,7 +27,7 @@ def send(server, conns, count, size):
 
 def options(server, **more):
     host, port = more.pop("at", server.imap)
-    base = dict(host=host, port=port, user=server.user, password=server.password, tls=False, spread=False, timeout=300, mailbox="INBOX", users=USERS, rcpt="",
+    base = dict(host=host, port=port, user=server.user, password=server.password, tls=server.tls, spread=False, timeout=300, mailbox="INBOX", users=USERS, rcpt="",
                 conns=1, count=20, size=5000, bodies=5000, total=0, hold=5.0, pause=0.1, smtp="", corpus="", allow_nul=False, pid=[])
     return argparse.Namespace(**{**base, **more})
 
@@ -97,7 +97,7 @@ def instructions(size, few=100, many=400):
     for count in (few, many):
         with tempfile.TemporaryDirectory(prefix="pillarbox-callgrind-") as top:
             out = os.path.join(top, "out")
-            server = Pillarbox(wrap=["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--log-file=" + os.path.join(top, "log")])
+            server = PlainPillarbox(wrap=["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--log-file=" + os.path.join(top, "log")])
             try:
                 server.box.start(180)
                 server.smtp, server.user = server.box.smtp, server.box.account

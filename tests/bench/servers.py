@@ -13,8 +13,8 @@ USERS = 20
 
 
 class Pillarbox:
-    """`pillarbox serve` with room for 64 connections on port 25 (50 are the default), or `try` under another program."""
-    label, password = "Pillarbox", "a-long-bench-password"
+    """`pillarbox serve` with room for 64 connections on port 25 (50 are the default). It takes logins over TLS alone."""
+    label, password, tls = "Pillarbox", "a-long-bench-password", True
 
     def __init__(self, wrap=()):
         self.box = Box(wrap=wrap)
@@ -24,15 +24,21 @@ class Pillarbox:
         ports = dict(zip(("smtp", "submission", "submissions", "imap", "imaps"), free_ports(5)))
         listen = "\n".join(f'{name} = ["127.0.0.1:{port}"]' for name, port in ports.items())
         pathlib.Path(top, "box.toml").write_text(f'hostname = "mail.box.test"\ndata = "{top}/box"\n[listen]\n{listen}\n[limits]\nsmtp_connections_max = 70\nimap_connections_max = 230\nmemory_bytes_max = "64 MiB"\n')
-        with open(self.box.log, "ab") as log:
-            self.box.process = subprocess.Popen([binary(), "serve", "--config", "box.toml"], cwd=top, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        self.box.take({"account": "user1@box.test", "password": self.password, "certificate": "", "data": f"{top}/box", "pid": self.box.process.pid, **{name: f"127.0.0.1:{port}" for name, port in ports.items()}})
-        self.wait()
+        self.spawn(ports)
         self.box.command("domain", "add", "box.test")
         for n in range(1, users + 1):
             self.box.add_account(f"user{n}", self.password)
-        self.smtp, self.imap, self.imaps, self.user = self.box.smtp, self.box.imap, self.box.imaps, "user%d@box.test"
+        self.box.stop()
+        self.spawn(ports)  # anew, so that making the accounts is not in its memory
+        self.smtp, self.imap, self.imaps, self.user = self.box.smtp, self.box.imaps, self.box.imaps, "user%d@box.test"
         return self
+
+    def spawn(self, ports):
+        """Start `serve` and wait until it answers."""
+        with open(self.box.log, "ab") as log:
+            self.box.process = subprocess.Popen([binary(), "serve", "--config", "box.toml"], cwd=self.box.top, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        self.box.take({"account": "user1@box.test", "password": self.password, "certificate": "", "data": f"{self.box.top}/box", "pid": self.box.process.pid, **{name: f"127.0.0.1:{port}" for name, port in ports.items()}})
+        self.wait()
 
     def wait(self):
         """Until it answers on port 25."""
@@ -61,9 +67,21 @@ def free_ports(count):
     return ports
 
 
+class PlainPillarbox(Pillarbox):
+    """`pillarbox try`, which takes logins without TLS as Dovecot does here: for the rows that measure IMAP itself."""
+    tls = False
+
+    def up(self, users=2, seconds=30):
+        self.box.start(seconds)
+        for n in range(1, users + 1):
+            self.box.add_account(f"user{n}", self.password)
+        self.smtp, self.imap, self.imaps, self.user = self.box.smtp, self.box.imap, self.box.imaps, f"user%d@{self.box.domain}"
+        return self
+
+
 class Peers:
     """Debian's Postfix and Dovecot, by the kit's peers.sh."""
-    label, password, user = "Postfix + Dovecot", "secret", "user%d@bench.example"
+    label, password, user, tls = "Postfix + Dovecot", "secret", "user%d@bench.example", False
 
     def __init__(self):
         base = int(os.environ.get("BENCH_BASE", 21500))

@@ -90,8 +90,8 @@ class Peers:
 
     def up(self):
         self.top = tempfile.mkdtemp(prefix="pillarbox-peers-")
+        os.chmod(self.top, 0o755)  # their processes have users of their own
         subprocess.run(["bash", str(KIT / "peers.sh"), "up", self.top + "/p"], env=self.environment, check=True, stdout=subprocess.DEVNULL, timeout=300)
-        os.chmod(self.top, 0o755)
         return self
 
     def pids(self):

@@ -19,7 +19,7 @@ def disk_full(t):
         return scenario(t, os.environ["PILLARBOX_FULL_DISK"])
     where = tempfile.mkdtemp(prefix="pillarbox-full-")
     flags = ["-m"] if os.geteuid() == 0 else ["-rm"]
-    script = 'mount -t tmpfs -o size=%dm,mode=700 none "$1" && exec env PILLARBOX_FULL_DISK="$1" "$2" "$3" full' % SIZE_MB
+    script = 'mount -t tmpfs -o size=%dm,mode=700 none "$1" && exec env PILLARBOX_TALLY=inner PILLARBOX_FULL_DISK="$1" "$2" "$3" full' % SIZE_MB
     done = subprocess.run(["unshare", *flags, "sh", "-c", script, "sh", where, sys.executable, os.path.abspath(sys.argv[0])], timeout=600)
     os.rmdir(where)
     return t.check(done.returncode == 0, "the full disk (its own lines above)", f"exit {done.returncode}")

@@ -151,8 +151,13 @@ impl Reader {
     ) -> Result<ContentReader, StoreError> {
         let mut tries = 0;
         loop {
-            let (email, at) = self.location(content)?;
-            match ContentReader::open(&self.shared.segments, email, at, prefix) {
+            let (email, at, inline_bytes) = self.location(content)?;
+            let opened = self
+                .shared
+                .segments
+                .content_and_record(at, email, inline_bytes)
+                .and_then(|opened| ContentReader::new(opened, prefix));
+            match opened {
                 Ok(reader) => return Ok(reader),
                 // It may have been relocated between the two looks; the second location is newer.
                 Err(_) if tries == 0 && self.location(content)?.1 != at => tries += 1,
@@ -160,10 +165,16 @@ impl Reader {
             }
         }
     }
-    fn location(&mut self, content: ContentId) -> Result<(EmailId, log::Location), StoreError> {
+    /// Where a content is, and how many octets of it are in the log.
+    fn location(
+        &mut self,
+        content: ContentId,
+    ) -> Result<(EmailId, log::Location, u64), StoreError> {
         self.found(
             self.db
-                .prepare_cached("SELECT email, segment, generation, at FROM content WHERE id = ?1")
+                .prepare_cached(
+                    "SELECT email, segment, generation, at, iif(file, 0, bytes) FROM content WHERE id = ?1",
+                )
                 .and_then(|mut statement| {
                     statement
                         .query_row([content.0], |row| {
@@ -172,7 +183,7 @@ impl Reader {
                                 generation: row.get(2)?,
                                 offset: row.get(3)?,
                             };
-                            Ok((EmailId(row.get(0)?), at))
+                            Ok((EmailId(row.get(0)?), at, row.get(4)?))
                         })
                         .optional()
                 }),

@@ -153,7 +153,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// Writes one row now: names and roles are looked up by SQL.
+    /// Writes one row now: names are looked up by SQL. Call it when the name or `gone` changes.
     pub fn write_now(&mut self, db: &Connection, id: MailboxId) -> Result<()> {
         match self.hot.get(&id) {
             Some(hot) => write_row(db, &hot.mailbox),
@@ -194,7 +194,7 @@ impl Mailboxes {
     /// Writes what only memory knows; before a COMMIT and before SQL looks at counters.
     pub fn write_dirty(&mut self, db: &Connection) -> Result<()> {
         for hot in self.hot.values_mut().filter(|hot| hot.dirty) {
-            write_row(db, &hot.mailbox)?;
+            write_counters(db, &hot.mailbox)?;
             hot.dirty = false;
         }
         Ok(())
@@ -233,6 +233,30 @@ fn load(db: &Connection, id: MailboxId) -> Result<Option<Mailbox>> {
         })
     })
     .optional()
+}
+
+/// All that can change without [`Mailboxes::write_now`]: not what the index of names is made of, which would be
+/// written anew each time that a counter changes.
+fn write_counters(db: &Connection, mailbox: &Mailbox) -> Result<()> {
+    let row = &mailbox.row;
+    db.prepare_cached(
+        "UPDATE mailbox SET uid_validity = ?2, uid_next = ?3, modseq = ?4, messages = ?5, unseen = ?6, bytes = ?7,
+         recent_from = ?8, special_use = ?9, no_select = ?10, floor_modseq = ?11 WHERE id = ?1",
+    )?
+    .execute(params![
+        row.id.0,
+        row.uid_validity,
+        row.uid_next,
+        row.highest_modseq,
+        row.messages,
+        row.unseen,
+        row.bytes,
+        row.recent_from_uid,
+        special_use_number(row.special_use),
+        row.no_select,
+        mailbox.floor_modseq
+    ])?;
+    Ok(())
 }
 
 fn write_row(db: &Connection, mailbox: &Mailbox) -> Result<()> {

@@ -25,6 +25,8 @@ pub const PRAGMAS: &str = "
 /// * `content`: `id` is the LSN of the record that brought it, so it grows with time and needs no second index.
 ///   `home_*` is the message row that is its first reference; most contents have no other, and those that do stand in
 ///   `extra`. So a delivery pays nothing for reference counting.
+/// * `content_segment` is in the order of arrival within a segment, so that a batch of deliveries writes its last page
+///   and no other; `file` and `bytes` stand there for the sums that reclaiming needs.
 /// * `message`: `changed` is 1 when flags changed after arrival, so that deliveries do not pay for `message_changed`.
 /// * `expunged`: the history for QRESYNC and what `mail undelete` brings back; `at_uptime` is the box's own uptime.
 pub const TABLES: &str = "
@@ -47,7 +49,7 @@ pub const TABLES: &str = "
         file INTEGER NOT NULL, bytes INTEGER NOT NULL, header_bytes INTEGER NOT NULL,
         home_mailbox INTEGER, home_uid INTEGER, thread INTEGER NOT NULL, received_millis INTEGER NOT NULL,
         sent_at INTEGER, email BLOB NOT NULL, envelope BLOB NOT NULL, structure BLOB NOT NULL);
-    CREATE INDEX content_segment ON content(segment, generation, file, bytes) WHERE segment >= 0;
+    CREATE INDEX content_segment ON content(segment, generation, id, file, bytes) WHERE segment >= 0;
     CREATE TABLE message(
         mailbox INTEGER, uid INTEGER, flags INTEGER NOT NULL, modseq INTEGER NOT NULL, changed INTEGER NOT NULL,
         internal_secs INTEGER NOT NULL, save_secs INTEGER NOT NULL, served_bytes INTEGER NOT NULL,

@@ -1,5 +1,6 @@
 //! Random reads: one record, or ranges of its content, each chunk checked as it is read.
 
+use super::remembered::{REMEMBERED, Remembered, serial};
 use super::table::{Lease, Segments};
 use super::{Location, disk_error};
 use crate::limits::{CHUNK_BYTES, RECORD_META_BYTES_MAX};
@@ -18,8 +19,16 @@ pub struct LogContent {
     starts_at: u64,
     bytes: u64,
     crcs: Vec<u32>,
-    name: String,
+    place: Where,
+    /// Its name among the chunks that threads remember.
+    serial: u64,
     _lease: Lease,
+}
+
+/// Where a content lies, for messages to people.
+enum Where {
+    Segment(u32),
+    File(EmailId),
 }
 
 /// How often a read is tried before its octets are taken for lost.
@@ -38,40 +47,60 @@ impl Segments {
         at: Location,
         email: EmailId,
     ) -> Result<LogContent, StoreError> {
-        self.content_and_record(at, email)
+        self.content_and_record(at, email, 0)
             .map(|(content, _)| content)
     }
 
-    /// The same with the record: what serving a message needs, by one read of the record's head.
+    /// The same with the record: what serving a message needs, by one read of the record's head. Of a content that is
+    /// expected to have `inline_bytes` in the log that read takes the first chunk along, for the first
+    /// [`LogContent::read_at`] of this thread.
     pub fn content_and_record(
         self: &Arc<Self>,
         at: Location,
         email: EmailId,
+        inline_bytes: u64,
+    ) -> Result<(LogContent, Record), StoreError> {
+        REMEMBERED.with_borrow_mut(|chunk| self.open_content(at, email, inline_bytes, chunk))
+    }
+
+    fn open_content(
+        self: &Arc<Self>,
+        at: Location,
+        email: EmailId,
+        inline_bytes: u64,
+        chunk: &mut Remembered,
     ) -> Result<(LogContent, Record), StoreError> {
         let lease = self
             .lease(at)
             .ok_or_else(|| damaged(at, "its segment was recycled"))?;
         let file = self.file(at.segment)?;
-        let head = Head::read(&*file, at);
+        let count = HEAD_BYTES + inline_bytes.min(CHUNK_BYTES as u64) as usize;
+        let head = Head {
+            file: &*file,
+            starts_at: at.offset.into(),
+            octets: chunk.read_head(&*file, at, count),
+        };
         let frame = self.frame(&head, at)?;
         if frame.email != email {
             return Err(damaged(at, "it holds another message"));
         }
         let record = record_of(&head, at, &frame)?;
         let crcs = chunk_list(&head, at, &frame)?;
-        let (file, starts_at, name) = match frame.place {
-            ContentPlace::Inline => (
-                file,
-                u64::from(at.offset) + frame.content_at(),
-                format!("log segment {:08}", at.segment),
-            ),
+        let serial = serial();
+        let (file, starts_at, place) = match frame.place {
+            ContentPlace::Inline => {
+                let first_bytes = frame.content_bytes.min(CHUNK_BYTES as u64) as usize;
+                chunk.keep_first(serial, frame.content_at(), first_bytes);
+                let starts_at = u64::from(at.offset) + frame.content_at();
+                (file, starts_at, Where::Segment(at.segment))
+            }
             ContentPlace::File => {
                 let path = message_path(email);
-                let name = path.display().to_string();
                 let open = self.disk.open(&path, false);
-                let file =
-                    open.map_err(|error| disk_error(&format!("cannot open {name}"), &error))?;
-                (Arc::from(file), 0, name)
+                let file = open.map_err(|error| {
+                    disk_error(&format!("cannot open {}", path.display()), &error)
+                })?;
+                (Arc::from(file), 0, Where::File(email))
             }
         };
         let content = LogContent {
@@ -79,7 +108,8 @@ impl Segments {
             starts_at,
             bytes: frame.content_bytes,
             crcs,
-            name,
+            place,
+            serial,
             _lease: lease,
         };
         Ok((content, record))
@@ -88,7 +118,14 @@ impl Segments {
     /// Reads one record.
     pub fn record(&self, at: Location) -> Result<(Lsn, Record), StoreError> {
         let file = self.file(at.segment)?;
-        let head = Head::read(&*file, at);
+        let mut octets = [0; HEAD_BYTES];
+        // A read that fails here fails again where its octets are asked for, and is reported there.
+        let count = read_patiently(&*file, &mut octets, at.offset.into()).unwrap_or(0);
+        let head = Head {
+            file: &*file,
+            starts_at: at.offset.into(),
+            octets: &octets[..count],
+        };
         let frame = self.frame(&head, at)?;
         Ok((frame.lsn, record_of(&head, at, &frame)?))
     }
@@ -119,10 +156,19 @@ impl LogContent {
     }
 
     /// Fills `into` from `at` as far as there are octets; checks each chunk that it touches. Whole chunks at chunk
-    /// boundaries are read without a copy.
+    /// boundaries are read without a copy; of others the thread remembers the last, so that a chunk which is read in
+    /// pieces is read and checked once.
     pub fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, StoreError> {
+        REMEMBERED.with_borrow_mut(|chunk| self.read_by(chunk, at, into))
+    }
+
+    fn read_by(
+        &self,
+        chunk: &mut Remembered,
+        at: u64,
+        into: &mut [u8],
+    ) -> Result<usize, StoreError> {
         let wanted = self.bytes.saturating_sub(at).min(into.len() as u64) as usize;
-        let mut scratch = Vec::new();
         let mut done = 0;
         while done < wanted {
             let from = at + done as u64;
@@ -130,18 +176,39 @@ impl LogContent {
             let skip = (from % CHUNK_BYTES as u64) as usize;
             let chunk_bytes = self.chunk_bytes(number);
             let rest = &mut into[done..wanted];
-            if skip == 0 && rest.len() >= chunk_bytes {
-                self.read_chunk(number, &mut rest[..chunk_bytes])?;
+            if skip == 0 && rest.len() >= chunk_bytes && !chunk.holds(self.serial, number) {
+                let whole = &mut rest[..chunk_bytes];
+                let read = read_exact(&*self.file, whole, self.chunk_at(number));
+                self.check(number, read.map(|()| &*whole))?;
                 done += chunk_bytes;
             } else {
-                scratch.resize(chunk_bytes, 0);
-                self.read_chunk(number, &mut scratch)?;
+                let octets = self.remembered(chunk, number)?;
                 let count = rest.len().min(chunk_bytes - skip);
-                rest[..count].copy_from_slice(&scratch[skip..skip + count]);
+                rest[..count].copy_from_slice(&octets[skip..skip + count]);
                 done += count;
             }
         }
         Ok(done)
+    }
+
+    /// The octets of a chunk, checked, from memory when they are there.
+    fn remembered<'c>(
+        &self,
+        chunk: &'c mut Remembered,
+        number: usize,
+    ) -> Result<&'c [u8], StoreError> {
+        if !chunk.holds(self.serial, number) {
+            let (at, bytes) = (self.chunk_at(number), self.chunk_bytes(number));
+            chunk.read(&*self.file, self.serial, (number, at, bytes));
+        }
+        if !chunk.is_checked() {
+            if let Err(error) = self.check(number, chunk.octets()) {
+                chunk.forget();
+                return Err(error);
+            }
+            chunk.was_checked();
+        }
+        Ok(chunk.octets().unwrap_or_default())
     }
 
     fn chunk_bytes(&self, number: usize) -> usize {
@@ -149,15 +216,22 @@ impl LogContent {
         (self.bytes - start).min(CHUNK_BYTES as u64) as usize
     }
 
-    fn read_chunk(&self, number: usize, into: &mut [u8]) -> Result<(), StoreError> {
-        let offset = self.starts_at + (number * CHUNK_BYTES) as u64;
-        let whole = read_exact(&*self.file, into, offset).is_some();
-        if whole && self.crcs.get(number) == Some(&crc32c::crc32c(into)) {
+    fn chunk_at(&self, number: usize) -> u64 {
+        self.starts_at + (number * CHUNK_BYTES) as u64
+    }
+
+    fn check(&self, number: usize, octets: Option<&[u8]>) -> Result<(), StoreError> {
+        let crc = octets.map(crc32c::crc32c);
+        if crc.is_some() && self.crcs.get(number).copied() == crc {
             return Ok(());
         }
+        let offset = self.chunk_at(number);
+        let name = match self.place {
+            Where::Segment(segment) => format!("log segment {segment:08}"),
+            Where::File(email) => message_path(email).display().to_string(),
+        };
         Err(StoreError(format!(
-            "{} is damaged at octet {offset}: this part of a message is lost; run `pillarbox store check` and look at the disk",
-            self.name
+            "{name} is damaged at octet {offset}: this part of a message is lost; run `pillarbox store check` and look at the disk"
         )))
     }
 }
@@ -180,34 +254,17 @@ fn record_of(file: &dyn DiskFile, at: Location, frame: &Frame) -> Result<Record,
 struct Head<'f> {
     file: &'f dyn DiskFile,
     starts_at: u64,
-    octets: [u8; HEAD_BYTES],
-    count: usize,
+    octets: &'f [u8],
 }
 
 const HEAD_BYTES: usize = 512;
 
-impl Head<'_> {
-    fn read(file: &dyn DiskFile, at: Location) -> Head<'_> {
-        let mut octets = [0; HEAD_BYTES];
-        let starts_at = at.offset.into();
-        // A read that fails here fails again where its octets are asked for, and is reported there.
-        let count = read_patiently(file, &mut octets, starts_at).unwrap_or(0);
-        Head {
-            file,
-            starts_at,
-            octets,
-            count,
-        }
-    }
-}
-
 impl DiskFile for Head<'_> {
     fn read_at(&self, into: &mut [u8], offset: u64) -> std::io::Result<usize> {
-        let held = &self.octets[..self.count];
         let from = offset
             .checked_sub(self.starts_at)
             .and_then(|from| usize::try_from(from).ok());
-        match from.and_then(|from| held.get(from..from.checked_add(into.len())?)) {
+        match from.and_then(|from| self.octets.get(from..from.checked_add(into.len())?)) {
             Some(octets) => {
                 into.copy_from_slice(octets);
                 Ok(octets.len())

@@ -15,6 +15,7 @@ mod append;
 mod content;
 pub mod format;
 mod open;
+mod remembered;
 mod scan;
 mod table;
 #[cfg(test)]

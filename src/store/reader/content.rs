@@ -1,10 +1,9 @@
 //! A message as it is served: a prefix of ours, then the content as received without its cuts.
 
 use crate::store::StoreError;
-use crate::store::ids::EmailId;
-use crate::store::log::{Location, LogContent, Segments};
+use crate::store::log::LogContent;
+use crate::store::record::Record;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A leased content. It is `Send`: a session keeps it between slices, every read happens in a reader's lane.
 pub struct ContentReader {
@@ -50,14 +49,11 @@ impl Layout {
 }
 
 impl ContentReader {
-    pub(in crate::store) fn open(
-        segments: &Arc<Segments>,
-        email: EmailId,
-        at: Location,
+    pub(in crate::store) fn new(
+        (content, record): (LogContent, Record),
         prefix: u16,
     ) -> Result<ContentReader, StoreError> {
-        let (content, record) = segments.content_and_record(at, email)?;
-        let Some(meta) = record.content().filter(|meta| meta.email == email) else {
+        let Some(meta) = record.content() else {
             return Err(StoreError(
                 "the log holds another record where the message should be: run `store check`"
                     .into(),

@@ -94,9 +94,11 @@ impl Index {
         edit: FlagEdit,
         modseq: ModSeq,
     ) -> Result<()> {
-        let touches_seen = edit.clear.union(edit.set).contains(Flags::SEEN);
-        let before = if touches_seen {
-            self.unseen(mailbox, uids)?
+        let clears = edit.clear.contains(Flags::SEEN) && !edit.set.contains(Flags::SEEN);
+        let seen_changes = if edit.set.contains(Flags::SEEN) {
+            -self.count_seen(mailbox, uids, 0)?
+        } else if clears {
+            self.count_seen(mailbox, uids, 1)?
         } else {
             0
         };
@@ -113,22 +115,22 @@ impl Index {
                 edit.set.0.cast_signed(),
                 modseq
             ])?;
-        if touches_seen {
-            let after = self.unseen(mailbox, uids)?;
+        if seen_changes != 0 {
             let batch = self.mailboxes_batch();
             if let Some(mailbox) = self.mailboxes.change(&self.db, mailbox, batch)? {
-                mailbox.row.unseen = (mailbox.row.unseen + after).saturating_sub(before);
+                mailbox.row.unseen = mailbox.row.unseen.saturating_add_signed(seen_changes);
             }
         }
         Ok(())
     }
 
-    fn unseen(&mut self, mailbox: MailboxId, uids: (u32, u32)) -> Result<u32> {
+    /// Messages of a range whose \Seen is `seen`.
+    fn count_seen(&mut self, mailbox: MailboxId, uids: (u32, u32), seen: u8) -> Result<i32> {
         self.db
             .prepare_cached(
-                "SELECT count(*) FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & 1 = 0",
+                "SELECT count(*) FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & 1 = ?4",
             )?
-            .query_row(params![mailbox.0, uids.0, uids.1], |row| row.get(0))
+            .query_row(params![mailbox.0, uids.0, uids.1, seen], |row| row.get(0))
     }
 
     pub(super) fn apply_expunge(&mut self, expunge: &ExpungeRecord) -> Result<()> {

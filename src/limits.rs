@@ -162,6 +162,8 @@ pub const FETCH_ITEMS_MAX: usize = 64;
 pub const FETCH_FIELDS_MAX: usize = 200;
 /// Pairs in ID (RFC 2971 section 3.3); BAD.
 pub const ID_PAIRS_MAX: usize = 30;
+/// Octets of contents that one slice of a SEARCH looks through: less than 10 ms of work. Nothing is held.
+pub const SEARCH_SLICE_BYTES: usize = 1024 * 1024;
 /// Octets of slices of FETCHes and of SEARCHes under way, over all sessions; the next one waits for its turn.
 pub const IMAP_ANSWERS_BYTES_MAX: usize = 1400 * 1024;
 /// Of these, what the sessions of one account may hold: whose clients do not read is in nobody else's way. Six that

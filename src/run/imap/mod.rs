@@ -5,6 +5,7 @@
 //! runs. Each verb's future is boxed, so that the task is not as large as the largest of them.
 
 mod append;
+mod asked;
 mod authenticate;
 mod command;
 mod copy;

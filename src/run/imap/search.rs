@@ -1,14 +1,12 @@
 //! SEARCH and UID SEARCH (RFC 3501 section 6.4.4, RFC 4731) in slices: what the index knows is answered at once, then
 //! message by message for those that are left.
 
-use super::octets::read_exactly;
+use super::asked::{Asked, Budget, Needles, Stop};
 use super::reply::Reply;
 use super::{End, Session};
-use crate::limits::{
-    FETCH_SLICE_BYTES, HEADER_BLOCK_BYTES_MAX, MAILBOX_MESSAGES_MAX, SEARCH_BYTES,
-};
+use crate::limits::{MAILBOX_MESSAGES_MAX, SEARCH_BYTES};
 use crate::session::imap::search::{Ask, ENVELOPE_FIELDS, Index, Node, answer, plan};
-use crate::store::reader::{ContentReader, RowRange, SummaryRef};
+use crate::store::reader::{RowRange, SummaryRef};
 use crate::store::row::MessageRow;
 use crate::store::{MailboxId, Reader, StoreError};
 use crate::wire::imap::command::{Numbers, Tag};
@@ -19,7 +17,7 @@ use crate::wire::imap::seq_map::SeqMap;
 use crate::wire::imap::uid_set::UidSet;
 use crate::wire::imap::write::{Code, put_untagged};
 use crate::wire::mime::date;
-use crate::wire::mime::search::{Needle, Progress, Scope, Searcher, envelope_holds, field_holds};
+use crate::wire::mime::search::{Needle, envelope_holds};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,7 +64,7 @@ impl Session {
             }
             hunt = back;
             self.still_there()?;
-            if imap.places.wanted() {
+            if imap.places.wanted() && hunt.asked.is_none() {
                 // Between messages a search holds next to nothing: it queues again behind the others.
                 drop(place);
                 place = imap.places.take(account, SEARCH_BYTES).await;
@@ -150,12 +148,14 @@ impl Leaves<'_> {
 struct Hunt {
     mailbox: MailboxId,
     node: Node,
-    needles: HashMap<Box<str>, Needle>,
+    needles: Needles,
     candidates: UidSet,
     range: usize,
     next_uid: u32,
-    /// Messages that the index alone could not decide, with their structure.
-    undecided: VecDeque<(MessageRow, Vec<u8>)>,
+    /// Messages that the index alone could not decide.
+    undecided: VecDeque<MessageRow>,
+    /// The one in the middle of which the slice ended.
+    asked: Option<Box<Asked>>,
     found: UidSet,
     damaged: u32,
     done: bool,
@@ -176,7 +176,7 @@ fn begin(reader: &mut Reader, ground: Ground, key: &Key) -> Result<Hunt, StoreEr
     node.each_text(&mut |text| {
         needles
             .entry(text.into())
-            .or_insert_with(|| Needle::new(text));
+            .or_insert_with(|| Arc::new(Needle::new(text)));
     });
     let mut hunt = Hunt {
         mailbox: ground.mailbox,
@@ -186,6 +186,7 @@ fn begin(reader: &mut Reader, ground: Ground, key: &Key) -> Result<Hunt, StoreEr
         range: 0,
         next_uid: 0,
         undecided: VecDeque::new(),
+        asked: None,
         found: UidSet::new(),
         damaged: 0,
         done: false,
@@ -199,10 +200,13 @@ fn begin(reader: &mut Reader, ground: Ground, key: &Key) -> Result<Hunt, StoreEr
 
 impl Hunt {
     fn slice(&mut self, reader: &mut Reader) -> Result<(), StoreError> {
-        let until = Instant::now() + SLICE_TIME;
-        while Instant::now() < until {
-            if let Some((row, structure)) = self.undecided.pop_front() {
-                self.decide_by_content(reader, &row, &structure);
+        let mut budget = Budget::new(SLICE_TIME);
+        let until = budget.until;
+        while !budget.is_spent() {
+            let asked = self.asked.take();
+            let next = || Some(Box::new(Asked::new(self.undecided.pop_front()?)));
+            if let Some(asked) = asked.or_else(next) {
+                self.decide_by_content(reader, asked, &mut budget);
             } else if !self.decide_by_rows(reader, until)? {
                 self.done = true;
                 return Ok(());
@@ -220,13 +224,13 @@ impl Hunt {
         let (node, needles) = (&self.node, &self.needles);
         let (found, undecided) = (&mut self.found, &mut self.undecided);
         let (mut stopped_at, mut seen) = (None, 0u32);
-        let mut each = |row: &MessageRow, envelope: &[u8], structure: &[u8]| {
+        let mut each = |row: &MessageRow, envelope: &[u8]| {
             match node.holds(row.uid, &mut |ask| {
                 answer_by_row(ask, row, envelope, needles)
             }) {
                 Ok(true) => found.insert(row.uid),
                 Ok(false) => {}
-                Err(Deferred) => undecided.push_back((row.clone(), structure.to_vec())),
+                Err(Deferred) => undecided.push_back(row.clone()),
             }
             seen += 1;
             let go_on = undecided.len() < ROWS_AHEAD && (seen % 64 != 0 || Instant::now() < until);
@@ -242,16 +246,14 @@ impl Hunt {
                 to_uid: last,
                 rows_max: MAILBOX_MESSAGES_MAX as usize,
             };
-            reader.rows_with_summary(range, &mut |row, s: SummaryRef<'_>| {
-                each(row, s.envelope, s.structure)
-            })?;
+            reader.rows_with_summary(range, &mut |row, s: SummaryRef<'_>| each(row, s.envelope))?;
         } else {
             reader.rows(
                 self.mailbox,
                 from_uid,
                 last,
                 MAILBOX_MESSAGES_MAX as usize,
-                &mut |row| each(row, b"", b""),
+                &mut |row| each(row, b""),
             )?;
         }
         match stopped_at
@@ -267,20 +269,20 @@ impl Hunt {
         Ok(true)
     }
 
-    fn decide_by_content(&mut self, reader: &mut Reader, row: &MessageRow, structure: &[u8]) {
-        let mut message = Message {
-            row,
-            structure,
-            reader,
-            content: None,
-            header: None,
-        };
-        let (node, needles) = (&self.node, &self.needles);
-        // The envelope was asked before, when it was at hand; here its questions go to the header block.
-        match node.holds(row.uid, &mut |ask| message.answer(ask, needles)) {
-            Ok(true) => self.found.insert(row.uid),
+    fn decide_by_content(
+        &mut self,
+        reader: &mut Reader,
+        mut asked: Box<Asked>,
+        budget: &mut Budget,
+    ) {
+        let uid = asked.row.uid;
+        let mut message = asked.again(reader, &self.needles, budget);
+        // The envelope was asked before, when it was at hand; here its questions go to the summary again.
+        match self.node.holds(uid, &mut |ask| message.answer(ask)) {
+            Ok(true) => self.found.insert(uid),
             Ok(false) => {}
-            Err(error) => {
+            Err(Stop::Paused) => self.asked = Some(asked),
+            Err(Stop::Failed(error)) => {
                 log::error!("imap: a message cannot be searched: {error}");
                 self.damaged += 1;
             }
@@ -292,7 +294,7 @@ fn answer_by_row(
     ask: &Ask,
     row: &MessageRow,
     envelope: &[u8],
-    needles: &HashMap<Box<str>, Needle>,
+    needles: &Needles,
 ) -> Result<bool, Deferred> {
     Ok(match ask {
         Ask::Larger(bytes) => row.served_bytes > *bytes,
@@ -307,7 +309,7 @@ fn answer_by_row(
 }
 
 /// The position in an ENVELOPE.
-fn envelope_index(field: u8) -> usize {
+pub(super) fn envelope_index(field: u8) -> usize {
     match ENVELOPE_FIELDS.get(usize::from(field)) {
         Some(EnvelopeField::From) => 2,
         Some(EnvelopeField::To) => 5,
@@ -318,92 +320,104 @@ fn envelope_index(field: u8) -> usize {
 }
 
 /// The day of the Date field on its writer's calendar (RFC 3501 section 6.4.4: "disregarding time and timezone").
-fn sent_day(envelope: &[u8]) -> Option<i64> {
+pub(super) fn sent_day(envelope: &[u8]) -> Option<i64> {
     let mut scan = Scan::new(envelope);
     scan.expect(b'(', "").ok()?;
     let value = scan.nstring().ok()??;
     date::parse(&value).map(|moment| moment.day_secs())
 }
 
-/// One message while it is asked.
-struct Message<'a> {
-    row: &'a MessageRow,
-    structure: &'a [u8],
-    reader: &'a mut Reader,
-    content: Option<ContentReader>,
-    header: Option<Vec<u8>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::SEARCH_SLICE_BYTES;
+    use crate::store::change::{Content, Message};
+    use crate::store::disk::real::RealDisk;
+    use crate::store::{AccountId, Change, Options};
+    use crate::wire::imap::flag::FlagNames;
+    use crate::wire::mime::Scanner;
 
-impl Message<'_> {
-    fn answer(
-        &mut self,
-        ask: &Ask,
-        needles: &HashMap<Box<str>, Needle>,
-    ) -> Result<bool, StoreError> {
-        let text = match ask {
-            Ask::Envelope(_, text) | Ask::Header(_, text) | Ask::Body(text) | Ask::Text(text) => {
-                text
-            }
-            Ask::Larger(_) | Ask::Smaller(_) | Ask::Internal(_) | Ask::Sent(_) => "",
+    const BYTES: usize = 3_000_000;
+
+    /// Text without a needle, and "needle" at the end.
+    fn content() -> Vec<u8> {
+        let mut octets = b"Subject: straw\r\n\r\n".to_vec();
+        while octets.len() < BYTES {
+            octets.extend_from_slice(b"hay hay hay hay hay hay hay hay\r\n");
+        }
+        octets.extend_from_slice(b"needle\r\n");
+        octets
+    }
+
+    fn append(octets: Vec<u8>, mailbox: MailboxId) -> Change {
+        let (header, body) = octets.split_at(b"Subject: straw\r\n\r\n".len());
+        let mut scanner = Scanner::new(b"", header, &[]);
+        scanner.body(body);
+        let message = Message {
+            summary: scanner.finish(),
+            content: Content::Small(Box::new(octets)),
+            cuts: Vec::new(),
+            received_millis: 0,
         };
-        let missing = || StoreError("a search text was not prepared; this is a bug".into());
-        let needle = || needles.get(text).ok_or_else(missing);
-        Ok(match ask {
-            Ask::Larger(bytes) => self.row.served_bytes > *bytes,
-            Ask::Smaller(bytes) => self.row.served_bytes < *bytes,
-            Ask::Internal(test) => test.holds(self.row.internal_secs),
-            Ask::Sent(test) => sent_day(&self.reader.summary(self.row.content)?.envelope)
-                .is_some_and(|secs| test.holds(secs)),
-            Ask::Envelope(field, _) => {
-                let envelope = self.reader.summary(self.row.content)?.envelope;
-                envelope_holds(&envelope, envelope_index(*field), needle()?)
-            }
-            Ask::Header(name, _) => field_holds(self.header()?, name, needle()?),
-            Ask::Body(_) => self.text_holds(needle()?, Scope::Body)?,
-            Ask::Text(_) => self.text_holds(needle()?, Scope::Text)?,
+        Change::Append {
+            mailbox,
+            message: Box::new(message),
+            flags: FlagNames::default(),
+            internal_secs: 0,
+        }
+    }
+
+    #[test]
+    fn a_large_message_is_searched_in_slices() {
+        let dir =
+            std::env::temp_dir().join(format!("pillarbox-search-slices-{}", std::process::id()));
+        let (mut writer, shared) = crate::store::open(Options {
+            dir: dir.clone(),
+            disk: Arc::new(RealDisk::new(dir.clone())),
+            reserve_bytes: 0,
+            now_millis: 0,
+            random: crate::run::random::fill,
         })
-    }
-
-    fn content(&mut self) -> Result<&ContentReader, StoreError> {
-        if self.content.is_none() {
-            self.content = Some(self.reader.content(self.row.content, self.row.prefix)?);
-        }
-        self.content.as_ref().ok_or_else(|| {
-            StoreError("a content was opened and is not there; this is a bug".into())
-        })
-    }
-
-    fn header(&mut self) -> Result<&[u8], StoreError> {
-        if self.header.is_none() {
-            let content = self.content()?;
-            let bytes = usize::try_from(content.served_header_bytes()).unwrap_or(usize::MAX);
-            let mut block = vec![0; bytes.min(2 * HEADER_BLOCK_BYTES_MAX)];
-            read_exactly(content, 0, &mut block)?;
-            self.header = Some(block);
-        }
-        Ok(self.header.as_deref().unwrap_or_default())
-    }
-
-    /// Streams what of the message can hold the needle.
-    fn text_holds(&mut self, needle: &Needle, scope: Scope) -> Result<bool, StoreError> {
-        let mut searcher = Searcher::new(needle, scope, self.structure);
-        if scope == Scope::Text && searcher.header(self.header()?) == Progress::Found {
-            return Ok(true);
-        }
-        let content = self.content()?;
-        let shift = content.body_shift();
-        let mut buffer = Vec::new();
-        while let Some(range) = searcher.wanted() {
-            let bytes = (range.end - range.start).min(FETCH_SLICE_BYTES as u64);
-            buffer.resize(usize::try_from(bytes).unwrap_or(0), 0);
-            let Some(at) = range.start.checked_add_signed(shift) else {
-                return Ok(false);
+        .unwrap();
+        let account = AccountId(1);
+        writer.commit(vec![Change::AccountMailboxes { account }], 0);
+        writer.publish().unwrap();
+        let mut reader = shared.reader().unwrap();
+        let mailbox = reader.mailbox(account, "INBOX").unwrap().unwrap().id;
+        writer.commit(vec![append(content(), mailbox)], 0)[0]
+            .as_ref()
+            .unwrap();
+        writer.publish().unwrap();
+        let all = UidSet::range(1, 1);
+        for (text, found, scans) in [
+            ("BODY needle", true, 1),
+            ("TEXT straw", true, 0),
+            ("BODY straw", false, 1),
+            ("BODY NEEDLE TEXT needle", true, 2),
+            ("OR BODY nothing (NOT BODY straw TEXT needle)", true, 3),
+            ("BODY needle NOT TEXT needle", false, 2),
+        ] {
+            let ground = Ground {
+                mailbox,
+                map: Arc::new(SeqMap::new(&all)),
+                all: all.clone(),
+                recent: Arc::default(),
+                keywords: Arc::default(),
             };
-            read_exactly(content, at, &mut buffer)?;
-            if searcher.feed(range.start, &buffer) == Progress::Found {
-                return Ok(true);
+            let key = Scan::new(text.as_bytes()).search().unwrap().key;
+            let mut hunt = begin(&mut reader, ground, &key).ok().unwrap();
+            let mut slices = 0;
+            while !hunt.done {
+                hunt.slice(&mut reader).unwrap();
+                slices += 1;
             }
+            assert_eq!((hunt.found.contains(1), hunt.damaged), (found, 0), "{text}");
+            assert!(
+                slices >= scans * BYTES / SEARCH_SLICE_BYTES,
+                "{text}: {slices}"
+            );
         }
-        Ok(false)
+        drop((reader, writer));
+        let _ = std::fs::remove_dir_all(&dir);
     }
 }

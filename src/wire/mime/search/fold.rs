@@ -3,6 +3,7 @@
 use crate::limits::SEARCH_BLOCK_BYTES;
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 use memchr::memmem::Finder;
+use std::ops::Deref;
 
 /// What is looked for, folded once for all messages.
 pub struct Needle {
@@ -75,8 +76,8 @@ fn push_ascii(octets: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Looks for a needle in octets that pass by. Holds one block in each of its buffers.
-pub(super) struct Matcher<'n> {
-    needle: &'n Needle,
+pub(super) struct Matcher<N> {
+    needle: N,
     /// None where octets are searched as they are: an ASCII needle in a charset where ASCII octets mean only themselves.
     decoder: Option<Decoder>,
     /// Folded text: the end of what was searched (a needle less one octet), then the new.
@@ -85,8 +86,8 @@ pub(super) struct Matcher<'n> {
     octets: Vec<u8>,
 }
 
-impl<'n> Matcher<'n> {
-    pub(super) fn new(needle: &'n Needle) -> Matcher<'n> {
+impl<N: Deref<Target = Needle>> Matcher<N> {
+    pub(super) fn new(needle: N) -> Matcher<N> {
         Matcher {
             needle,
             decoder: None,

@@ -16,7 +16,7 @@ use super::structure::{Kind, Part, parts};
 use crate::limits::{MIME_PART_HEADER_BYTES_MAX, SEARCH_BLOCK_BYTES};
 use fold::Matcher;
 use memchr::{memchr2, memmem};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::LazyLock;
 
 /// How far a search reaches.
@@ -48,15 +48,15 @@ pub fn field_holds(block: &[u8], name: &str, needle: &Needle) -> bool {
         })
 }
 
-/// Looks for one needle in one message.
+/// Looks for one needle in one message; holds it as `&Needle`, or as `Arc<Needle>` to be kept between slices.
 ///
 /// ```text
 /// let mut searcher = Searcher::new(&needle, Scope::Text, &summary.structure);
 /// if searcher.header(&served_header) == Progress::Found { ... }
 /// while let Some(range) = searcher.wanted() { read some of it; searcher.feed(range.start, &octets) ... }
 /// ```
-pub struct Searcher<'n> {
-    matcher: Matcher<'n>,
+pub struct Searcher<N> {
+    matcher: Matcher<N>,
     scope: Scope,
     /// What is to be read, ascending.
     regions: std::vec::IntoIter<Region>,
@@ -93,12 +93,13 @@ enum Undo {
     QuotedPrintable(QuotedPrintable),
 }
 
-impl<'n> Searcher<'n> {
+impl<N: Deref<Target = Needle>> Searcher<N> {
     /// For the message with this structure ([`super::Summary::structure`]).
-    pub fn new(needle: &'n Needle, scope: Scope, structure: &[u8]) -> Searcher<'n> {
+    pub fn new(needle: N, scope: Scope, structure: &[u8]) -> Searcher<N> {
         let regions: Vec<Region> = parts(structure)
             .flat_map(|part| regions_of(&part))
             .collect();
+        let found = needle.is_empty();
         let mut searcher = Searcher {
             matcher: Matcher::new(needle),
             scope,
@@ -108,7 +109,7 @@ impl<'n> Searcher<'n> {
             header: Vec::new(),
             lines: Vec::new(),
             transfer: Undo::Identity,
-            found: needle.is_empty(),
+            found,
         };
         searcher.next_region();
         searcher
@@ -160,7 +161,8 @@ impl<'n> Searcher<'n> {
         self.progress()
     }
 
-    fn progress(&self) -> Progress {
+    /// Whether the needle has been found.
+    pub fn progress(&self) -> Progress {
         if self.found {
             Progress::Found
         } else {

@@ -311,6 +311,8 @@ pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 128 * 1024;
 /// Lines a minute from one place in the source; the rest is counted and summed up in one line. A stranger can cause
 /// most of them, one way or another.
 pub const LOG_LINES_PER_MINUTE_MAX: u32 = 60;
+/// Characters of a login name in a log line; the rest is cut.
+pub const LOG_NAME_CHARS_MAX: usize = 80;
 /// Places in the source whose lines are counted.
 pub const LOG_KEYS_MAX: usize = 256;
 

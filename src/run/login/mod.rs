@@ -14,7 +14,7 @@ mod watch;
 pub use watch::CredentialWatch;
 
 use super::lanes::Lanes;
-use crate::limits::{LOGIN_WAITING_MAX, PASSWORD_BYTES_MAX};
+use crate::limits::{LOG_NAME_CHARS_MAX, LOGIN_WAITING_MAX, PASSWORD_BYTES_MAX};
 use crate::store::state::Credential;
 use crate::store::{AccountId, StoreError};
 use crate::wire::address::Address;
@@ -140,7 +140,7 @@ impl Login {
         now: Instant,
     ) -> Result<LoggedIn, LoginRefused> {
         let inner = &*self.inner;
-        let peer = address_key(peer);
+        let (from, peer) = (peer, address_key(peer));
         let waited = Instant::now();
         let _turn = inner.turns.take(peer).await.ok_or(LoginRefused::TryLater)?;
         let now = inner.millis(now + waited.elapsed());
@@ -161,10 +161,18 @@ impl Login {
         };
         let right = inner.hash(credential.as_ref(), password).await?;
         let (true, Some(known)) = (right, &credential) else {
+            log::info!(
+                "login refused from {from}: no account {} with this password",
+                shown(user)
+            );
             return Err(LoginRefused::Wrong);
         };
         inner.refund(charges);
         if known.disabled {
+            log::info!(
+                "login refused from {from}: account {} is disabled",
+                shown(user)
+            );
             return Err(LoginRefused::Disabled);
         }
         let session = inner.logged_in(user, known).await?;
@@ -306,6 +314,12 @@ fn address_key(peer: IpAddr) -> u128 {
 fn random_key() -> hmac::Key {
     hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
         .expect("without random numbers there is no TLS either: the process cannot go on")
+}
+
+/// A name that a stranger wrote, for a log line: short, in quotes, without control characters.
+fn shown(user: &str) -> String {
+    let short: String = user.chars().take(LOG_NAME_CHARS_MAX).collect();
+    format!("{short:?}")
 }
 
 #[cfg(test)]

@@ -300,3 +300,11 @@ async fn all<F: Future + Unpin>(mut futures: Vec<F>) -> Vec<F::Output> {
     })
     .await
 }
+
+#[test]
+fn a_strangers_name_is_one_short_line_of_the_log() {
+    let most = "a".repeat(LOG_NAME_CHARS_MAX);
+    assert_eq!(shown(&most), format!("\"{most}\""));
+    assert_eq!(shown(&format!("{most}a")), format!("\"{most}\""));
+    assert_eq!(shown("x\n1 smtp \u{1b}[2J"), r#""x\n1 smtp \u{1b}[2J""#);
+}

@@ -516,11 +516,9 @@ fn reply_to(refused: &Refused) -> Reply {
         Refused::Quota => Reply::new(452, "4.2.2", "The mailbox is full"),
         Refused::DiskFull => Reply::new(452, "4.3.1", "The disk is full"),
         Refused::Limit(_) => Reply::new(452, "4.2.2", "The mailbox has no place left"),
-        Refused::Disk(_)
-        | Refused::NoSuchMailbox
-        | Refused::Exists
-        | Refused::Cannot(_)
-        | Refused::State(_) => {
+        // An account that was removed since RCPT: the next attempt is told so for this recipient alone.
+        Refused::NoSuchMailbox => Reply::new(451, "4.3.0", "A recipient has just gone; try again"),
+        Refused::Disk(_) | Refused::Exists | Refused::Cannot(_) | Refused::State(_) => {
             log::error!("a message was not kept: {refused}");
             TROUBLE
         }

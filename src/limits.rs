@@ -337,6 +337,9 @@ pub const CERTIFICATE_LOOK_SECS: u64 = 60;
 pub const PORT_TRIES: u16 = 50;
 /// Octets of log after which an idle writer checkpoints by itself.
 pub const CHECKPOINT_IDLE_BYTES: u64 = 8 * 1024 * 1024;
+/// Octets of `index.sqlite-wal` that force a checkpoint: changes of flags write little log and much index, and what
+/// readers share to find their way in it grows with it (32 KiB of shared memory for each 16 MiB). Nobody sees it.
+pub const INDEX_WAL_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// How long expunged mail can come back, seconds of the box's own uptime. Only want of space shortens it.
 pub const RETENTION_SECS: u64 = 7 * 24 * 3600;
 /// Expunged messages whose retention ends in one piece of upkeep.

@@ -19,7 +19,10 @@ use super::log::{AppendError, Entry, EntryContent, Log, Opening};
 use super::open::replay;
 use super::shared::{Health, OpenReport, Shared};
 use super::state::StateWriter;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, CHECKPOINT_LOG_BYTES, INDEX_CHANGES_MAX};
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, CHECKPOINT_LOG_BYTES, INDEX_CHANGES_MAX,
+    INDEX_WAL_BYTES_MAX,
+};
 use plan::{Body, Item, Planner, Stop};
 use std::sync::Arc;
 
@@ -290,9 +293,16 @@ impl Writer {
         if let Health::ReadOnly(why) | Health::Behind(why) = self.shared.health() {
             return Err(StoreError(why));
         }
+        if !self.index.is_open() {
+            return Ok(());
+        }
         match self.index.publish() {
             Ok(()) => {
                 self.shared.set_visible(self.index.meta.lsn);
+                if self.index.wal_bytes() >= INDEX_WAL_BYTES_MAX {
+                    // A reader in the way, or a failure: the next publish tries again.
+                    let _ = self.sync_index();
+                }
                 Ok(())
             }
             Err(e) => {
@@ -310,6 +320,11 @@ impl Writer {
     /// Publishes and syncs the index: replay after a crash starts here.
     fn checkpoint(&mut self) -> Result<bool, StoreError> {
         self.publish()?;
+        self.sync_index()
+    }
+
+    /// The published index becomes the synced one; false when a reader was in the way.
+    fn sync_index(&mut self) -> Result<bool, StoreError> {
         let lsn = self.index.meta.lsn;
         let done = self.index.checkpoint().map_err(StoreError::index)?;
         if done {

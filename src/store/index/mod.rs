@@ -276,6 +276,13 @@ impl Index {
         Ok(())
     }
 
+    /// Octets of the write-ahead log; 0 right after a checkpoint.
+    pub fn wal_bytes(&self) -> u64 {
+        let path = self.db.path().map(|path| format!("{path}-wal"));
+        let file = path.and_then(|path| std::fs::metadata(path).ok());
+        file.map_or(0, |file| file.len())
+    }
+
     /// Copies the write-ahead log into the database and syncs both; false when a reader was in the way.
     pub fn checkpoint(&mut self) -> Result<bool> {
         let busy: i64 = self

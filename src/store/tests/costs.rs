@@ -222,3 +222,32 @@ fn a_change_of_flags_writes_one_block() {
 
     assert!(pages <= 4, "{pages}");
 }
+
+/// Changes of flags write little log and much index: its write-ahead log stays bounded all the same.
+#[test]
+fn the_write_ahead_log_of_the_index_is_bounded() {
+    let disk = RecordingDisk::new();
+    let dir = Dir::new();
+    let (mut writer, _shared) = open(dir.options_over(Arc::new(disk))).expect("opens");
+    let mailbox = one(&mut writer, deliver(ANNA, "", b"Subject: x\r\n\r\n")).touched[0];
+    let wal = dir.0.join("index.sqlite-wal");
+    let (mut most, mut shrank) = (0, false);
+    for n in 0..3_000 {
+        let flags = Change::Flags {
+            mailbox,
+            uids: UidSet::from_iter([1]),
+            how: [FlagsHow::Add, FlagsHow::Remove][n % 2],
+            flags: names(Flags::SEEN, &[]),
+        };
+        one(&mut writer, flags);
+        writer.publish().expect("published");
+        let bytes = std::fs::metadata(&wal).map_or(0, |file| file.len());
+        shrank |= bytes < most;
+        most = most.max(bytes);
+    }
+    let page = 64 * 1024;
+    assert!(
+        shrank && most <= crate::limits::INDEX_WAL_BYTES_MAX + page,
+        "{most}"
+    );
+}

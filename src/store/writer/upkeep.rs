@@ -66,7 +66,10 @@ impl Writer {
         if unstored >= UPTIME_STORE_SECS {
             self.store_meta()?;
         }
-        if self.unsynced_bytes >= CHECKPOINT_IDLE_BYTES || !self.index.dead_files.is_empty() {
+        if self.unsynced_bytes >= CHECKPOINT_IDLE_BYTES
+            || self.index.wal_bytes() >= CHECKPOINT_IDLE_BYTES
+            || !self.index.dead_files.is_empty()
+        {
             return self.checkpoint();
         }
         self.reclaim_piece(super::reclaim::Need::Idle)

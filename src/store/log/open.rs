@@ -19,6 +19,8 @@ pub struct Opening {
     random: fn(&mut [u8]),
     /// Found while heads were read; given at the start of the replay.
     damage: Vec<Damage>,
+    /// Segments that lost their head and perhaps more: a step in the LSNs may be theirs.
+    has_holes: bool,
     /// The end of the log, once it was scanned.
     end: Option<TheEnd>,
 }
@@ -37,11 +39,16 @@ struct TheEnd {
 /// LSNs that are passed over when the end of the log cannot be read: more than a segment of records can have.
 const UNREADABLE_LSNS: u64 = 1 << 20;
 
+/// How far ahead of all known LSNs a segment may claim to be that is known by one of its batches alone.
+const BEHEADED_LSNS_MAX: u64 = 1 << 32;
+
 /// What a segment's first block says.
 enum Head {
     Known(SegmentHead),
     /// A file that never held a durable record.
     Blank,
+    /// Its head and its first batch are lost; this batch of it is not.
+    Beheaded(BatchHead),
     /// Its head is lost; the head of its first batch told the rest.
     Guessed(SegmentHead),
     Lost,
@@ -74,11 +81,16 @@ impl Opening {
             segments: Arc::new(Segments::new(disk, segment_bytes)),
             random,
             damage: Vec::new(),
+            has_holes: false,
             end: None,
         };
         let numbers = names.iter().filter_map(|name| segment_number(name));
+        let mut beheaded = Vec::new();
         for number in numbers {
-            opening.look_at(number)?;
+            opening.look_at(number, &mut beheaded)?;
+        }
+        for (number, batch) in beheaded {
+            opening.guess(number, batch);
         }
         Ok(opening)
     }
@@ -119,7 +131,11 @@ impl Opening {
                 segment: head.segment,
                 generation: head.generation,
             };
-            if scanned.closed && !end.torn && scanned.used_bytes < self.segments.segment_bytes {
+            if scanned.closed
+                && !end.torn
+                && !end.unreadable
+                && scanned.used_bytes < self.segments.segment_bytes
+            {
                 self.go_on(&mut log, head, scanned)?;
                 return Ok(log);
             }
@@ -192,6 +208,13 @@ impl Opening {
             }
             let rule = end_of(head, next, known);
             let file = self.segments.file(head.segment)?;
+            if self.has_holes && place > 0 && head.previous_lsn > end.last.max(after) {
+                each(Replayed::Damage(hole(
+                    head.segment,
+                    end.last,
+                    head.previous_lsn,
+                )))?;
+            }
             let scanned = scan_segment(&*file, head, rule, after, each)?;
             self.settle(head, &scanned);
             end.unreadable |= scanned.unreadable;
@@ -201,6 +224,13 @@ impl Opening {
             } else {
                 end.torn = true;
             }
+        }
+        if self.has_holes && known == 0 && after == 0 {
+            // Made anew from the log alone, nothing says that what is lost was not its end.
+            let last = end.last + UNREADABLE_LSNS;
+            let segment = live.last().map_or(0, |head| head.segment);
+            each(Replayed::Damage(hole(segment, end.last, last)))?;
+            end.unreadable = true;
         }
         self.end = Some(end);
         Ok(())
@@ -232,38 +262,76 @@ impl Opening {
     }
 
     /// Reads the head of one segment into the table.
-    fn look_at(&mut self, number: u32) -> Result<(), StoreError> {
+    fn look_at(
+        &mut self,
+        number: u32,
+        beheaded: &mut Vec<(u32, BatchHead)>,
+    ) -> Result<(), StoreError> {
         let file = self.segments.file(number)?;
         let (head, condition, what) = match read_head(&*file, number)? {
             Head::Known(head) if head.state == State::Live => (head, Condition::Live, None),
             Head::Known(head) => (head, Condition::Free, None),
             Head::Blank => (blank(number), Condition::Free, None),
+            Head::Beheaded(batch) => {
+                beheaded.push((number, batch));
+                return Ok(());
+            }
             Head::Guessed(head) => (
                 head,
                 Condition::Live,
                 Some("its head is lost; its first batch gave what is needed"),
             ),
-            Head::Lost => (
-                blank(number),
-                Condition::Aside,
-                Some("its head and first batch are lost, so it cannot be read; it is left alone"),
-            ),
+            Head::Lost => {
+                self.lose(number);
+                return Ok(());
+            }
         };
         if let Some(what) = what {
-            let (first, last) = (1, 0);
-            self.damage.push(Damage {
-                segment: number,
-                offset: 0,
-                first,
-                last,
-                what,
-            });
+            self.damaged_head(number, what);
         }
-        self.segments
-            .table()
-            .slots
-            .insert(number, Slot::of_head(head, condition));
+        self.know(head, condition);
         Ok(())
+    }
+
+    /// A segment by a later one of its batches, when that is one: at such a place octets of a message may stand, too,
+    /// after a power cut in a segment's first batch, and they may look like anything. So its LSNs must be in reach.
+    fn guess(&mut self, number: u32, batch: BatchHead) {
+        if batch.first > self.highest_named().saturating_add(BEHEADED_LSNS_MAX) {
+            return self.lose(number);
+        }
+        self.has_holes = true;
+        self.damaged_head(
+            number,
+            "its head and first batch are lost; a later batch gave what is needed for the rest",
+        );
+        self.know(head_by(batch, number), Condition::Live);
+    }
+
+    fn lose(&mut self, number: u32) {
+        self.has_holes = true;
+        self.damaged_head(
+            number,
+            "its head and first batch are lost, so it cannot be read; it is left alone",
+        );
+        self.know(blank(number), Condition::Aside);
+    }
+
+    fn damaged_head(&mut self, segment: u32, what: &'static str) {
+        let (first, last) = (1, 0);
+        self.damage.push(Damage {
+            segment,
+            offset: 0,
+            first,
+            last,
+            what,
+        });
+    }
+
+    fn know(&self, head: SegmentHead, condition: Condition) {
+        let mut table = self.segments.table();
+        table
+            .slots
+            .insert(head.segment, Slot::of_head(head, condition));
     }
 }
 
@@ -306,17 +374,16 @@ fn read_head(file: &dyn DiskFile, number: u32) -> Result<Head, StoreError> {
     let zeros = read.is_ok() && block.iter().all(|octet| *octet == 0);
     let Some(batch) = batch_head(file, FIRST_BATCH_AT) else {
         // A head is written with its first batch: without both nothing was ever acknowledged, unless the block says
-        // that it once held something.
-        return Ok(if zeros { Head::Blank } else { Head::Lost });
+        // that it once held something, or something stands behind.
+        let length = file.len().unwrap_or(SEGMENT_BYTES).min(SEGMENT_BYTES);
+        let mut later = (FIRST_BATCH_AT..length).step_by(BLOCK_BYTES as usize);
+        return Ok(match later.find_map(|at| batch_head(file, at)) {
+            Some(batch) => Head::Beheaded(batch),
+            None if zeros => Head::Blank,
+            None => Head::Lost,
+        });
     };
-    let head = SegmentHead {
-        state: State::Live,
-        generation: batch.generation,
-        salt: batch.salt,
-        first: batch.first,
-        previous_lsn: batch.flushed,
-        ..blank(number)
-    };
+    let head = head_by(batch, number);
     // A power cut in the first batch of a new file may leave the batch without the head; a second batch proves that
     // there was one.
     let second = (FIRST_BATCH_AT + u64::from(batch.bytes)).next_multiple_of(BLOCK_BYTES);
@@ -325,6 +392,29 @@ fn read_head(file: &dyn DiskFile, number: u32) -> Result<Head, StoreError> {
         true => Head::Known(head),
         false => Head::Guessed(head),
     })
+}
+
+/// What a batch knows of its segment's head.
+fn head_by(batch: BatchHead, number: u32) -> SegmentHead {
+    SegmentHead {
+        state: State::Live,
+        generation: batch.generation,
+        salt: batch.salt,
+        first: batch.first,
+        previous_lsn: batch.flushed,
+        ..blank(number)
+    }
+}
+
+/// LSNs behind `last` up to `next` that no segment holds, while one cannot be read.
+fn hole(segment: u32, last: Lsn, next: Lsn) -> Damage {
+    Damage {
+        segment,
+        offset: 0,
+        first: last + 1,
+        last: next,
+        what: "what a segment without a head held may belong in front of it",
+    }
 }
 
 fn batch_head(file: &dyn DiskFile, at: u64) -> Option<BatchHead> {

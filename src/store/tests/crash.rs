@@ -254,8 +254,10 @@ fn reclaiming(disk: &RecordingDisk) -> Reclaimed {
     step(&mut writer, Vec::new());
     for round in 0..8 {
         player.model = picture(&shared);
-        let changes: Vec<Change> = (0..4).map(|_| player.draw()).collect();
-        step(&mut writer, changes);
+        // One by one: a commit may be several batches, and the power go between them.
+        for _ in 0..4 {
+            step(&mut writer, vec![player.draw()]);
+        }
         let mails =
             (0..9).map(|n| deliver(ACCOUNTS[1], "", &text(&format!("{round}.{n}"), 100_000)));
         step(&mut writer, mails.collect());

@@ -306,6 +306,48 @@ fn a_damaged_record_is_lost_only_without_the_index_and_says_so() {
     }
 }
 
+#[test]
+fn a_lost_segment_renews_what_it_may_have_held() {
+    for whole in [true, false] {
+        let disk = RecordingDisk::new();
+        let dir = Dir::new();
+        let open = |dir: &Dir| {
+            open_sized(dir.options_over(Arc::new(disk.clone())), SEGMENT).expect("opens")
+        };
+        let (mut writer, shared) = open(&dir);
+        one(&mut writer, Change::AccountMailboxes { account: ANNA });
+        for n in 0..30 {
+            one(
+                &mut writer,
+                deliver(ANNA, "", &text(&format!("{n}"), 90_000)),
+            );
+        }
+        writer.publish().expect("published");
+        let before = picture(&shared);
+        let old = &before.folders[&(ANNA.0, "INBOX".into())];
+        let last = shared.segments.live().len() as u32;
+        drop((writer, shared));
+        assert!(last >= 3);
+        // The last one: nobody can know what it held, so no UID may stand for two messages.
+        let path = format!("log/{last:08}.seg");
+        let bytes = if whole { SEGMENT } else { 100_000 };
+        disk.damage(std::path::Path::new(&path), 0, bytes);
+        let anew = Dir::new();
+        let (writer, shared) = open(&anew);
+        let (readable, inbox, uids) = readable(&shared);
+        assert!(readable == uids.len() && readable < 30, "{readable}");
+        let seen = picture(&shared);
+        for (name, folder) in &seen.folders {
+            let old = &before.folders[name];
+            assert!(folder.uid_validity > old.uid_validity, "{name:?}");
+        }
+        assert!(inbox.uid_validity > old.uid_validity);
+        drop((writer, shared));
+        let (_writer, shared) = open(&anew);
+        assert!(picture(&shared) == seen, "the next open changed something");
+    }
+}
+
 /// The index has no room: what was answered stays, new mail is refused, and room alone brings everything back.
 #[test]
 fn an_index_without_room_catches_up_by_itself() {

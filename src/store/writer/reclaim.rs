@@ -14,8 +14,8 @@ use super::super::record::*;
 use super::Writer;
 use super::plan::{Body, Item};
 use crate::limits::{
-    RECLAIM_GARBAGE_PERCENT_MIN, RECLAIM_PIECE_BYTES, RECLAIM_SEGMENTS_MAX,
-    RECLAIM_URGENT_PERCENT_MIN,
+    BATCH_RECORDS_MAX, RECLAIM_GARBAGE_PERCENT_MIN, RECLAIM_PIECE_BYTES, RECLAIM_SEGMENTS_MAX,
+    RECLAIM_URGENT_PERCENT_MIN, SNAPSHOT_ROWS_MAX,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -38,6 +38,8 @@ pub struct Reclaim {
     step: Step,
     /// Log octets when nothing was found last: looked at again when the log has grown.
     idle_at_lsn: Option<Lsn>,
+    /// Segments that hold the parts so far of the snapshot that is being written, with their octets.
+    parts: Vec<(u32, u64)>,
     /// The last complete snapshots written in this run.
     snapshots: HashMap<MailboxId, Snapshot>,
 }
@@ -240,9 +242,9 @@ impl Writer {
         &mut self,
         mailboxes: &[MailboxId],
     ) -> Result<(), StoreError> {
+        let mut waiting = Vec::new();
+        let mut rows = 0;
         for &mailbox in mailboxes {
-            let mut first = None;
-            let mut parts = Vec::new();
             let (mut part, mut from_uid) = (0, 1);
             loop {
                 let snapshot = self
@@ -251,27 +253,53 @@ impl Writer {
                     .map_err(StoreError::index)?;
                 let Some(snapshot) = snapshot else { break };
                 let last = snapshot.last;
-                let bytes = (snapshot.rows.len() as u64 + 2) * ROW_BYTES;
                 from_uid = snapshot.rows.last().map_or(from_uid, |row| row.uid + 1);
-                let record = Record::SnapshotMailbox(Box::new(snapshot));
-                let lsn = self.append_own(vec![Item {
-                    record,
-                    body: Body::None,
-                }])?;
-                let first = *first.get_or_insert(lsn);
-                let written = self
-                    .shared
-                    .segments
-                    .live()
-                    .into_iter()
-                    .find(|info| info.written);
-                parts.extend(written.map(|info| (info.segment, bytes)));
+                rows += snapshot.rows.len();
+                waiting.push(snapshot);
                 part += 1;
+                if rows >= SNAPSHOT_ROWS_MAX || waiting.len() >= BATCH_RECORDS_MAX / 2 {
+                    self.append_parts(std::mem::take(&mut waiting))?;
+                    rows = 0;
+                }
                 if last {
-                    let snapshot = Snapshot { first, parts };
-                    self.upkeep.reclaim.snapshots.insert(mailbox, snapshot);
                     break;
                 }
+            }
+        }
+        self.append_parts(waiting)
+    }
+
+    /// Parts of snapshots as one batch; those of one mailbox come in order, with LSNs in a row.
+    fn append_parts(&mut self, parts: Vec<SnapshotMailbox>) -> Result<(), StoreError> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let facts: Vec<(MailboxId, u32, bool, u64)> = parts
+            .iter()
+            .map(|part| {
+                let bytes = (part.rows.len() as u64 + 2) * ROW_BYTES;
+                (part.mailbox.mailbox, part.part, part.last, bytes)
+            })
+            .collect();
+        let items = parts.into_iter().map(|part| Item {
+            record: Record::SnapshotMailbox(Box::new(part)),
+            body: Body::None,
+        });
+        let first = self.append_own(items.collect())?;
+        let mut live = self.shared.segments.live().into_iter();
+        let written = live.find(|info| info.written).map(|info| info.segment);
+        let reclaim = &mut self.upkeep.reclaim;
+        for (lsn, (mailbox, part, last, bytes)) in (first..).zip(facts) {
+            if part == 0 {
+                reclaim.parts.clear();
+            }
+            reclaim
+                .parts
+                .extend(written.map(|segment| (segment, bytes)));
+            if last {
+                let parts = std::mem::take(&mut reclaim.parts);
+                let first = lsn - u64::from(part);
+                reclaim.snapshots.insert(mailbox, Snapshot { first, parts });
             }
         }
         Ok(())
@@ -291,10 +319,7 @@ impl Writer {
             .collect();
         let mut items = items.into_iter().peekable();
         while items.peek().is_some() {
-            let batch: Vec<Item> = items
-                .by_ref()
-                .take(crate::limits::BATCH_RECORDS_MAX / 2)
-                .collect();
+            let batch: Vec<Item> = items.by_ref().take(BATCH_RECORDS_MAX / 2).collect();
             self.append_own(batch)?;
         }
         Ok(())

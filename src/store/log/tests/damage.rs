@@ -1,7 +1,7 @@
 //! Damage behind everybody's back: told from a torn tail, reported, the rest kept; leases and generations.
 
 use super::*;
-use crate::store::disk::recording::RecordingDisk;
+use crate::store::disk::recording::{Crash, RecordingDisk};
 use std::path::Path;
 
 const SEGMENT: u64 = 256 * 1024;
@@ -109,6 +109,83 @@ fn a_segment_whose_head_is_lost_is_read_by_its_first_batch() {
     let (found, damage) = lsns(&disk);
     assert_eq!(found, [1, 2, 3, 4, 5, 6, 7, 8]);
     assert_eq!(damage.len(), 1);
+}
+
+#[test]
+fn a_segment_without_its_beginning_gives_the_rest() {
+    let (disk, places) = filled(4);
+    // Inverted, and as a card gives a block that it lost.
+    for zeroed in [false, true] {
+        let disk = disk.after(disk.operations(), Crash::Kept);
+        let end = u64::from(places[2].offset) / 4096 * 4096;
+        match zeroed {
+            false => disk.damage(Path::new(FIRST), 0, end),
+            true => {
+                let file = disk.open(Path::new(FIRST), false).unwrap();
+                file.write_at(&[&vec![0; end as usize]], 0).unwrap();
+            }
+        }
+        let (found, damage) = lsns(&disk);
+        assert_eq!(found, [3, 4, 5, 6, 7, 8], "{zeroed}");
+        // Once for the head, once because nobody knows what else is lost.
+        assert_eq!(damage.len(), 2, "{damage:?}");
+        let next = Opening::new(Arc::new(disk), random).unwrap().start(8);
+        assert!(next.unwrap().next_lsn() > 8);
+    }
+}
+
+#[test]
+fn what_a_lost_segment_held_is_said_to_be_lost() {
+    // Three segments; of the one in the middle nothing is left, or all is zeros behind its head.
+    let (disk, places) = filled(70);
+    let middle: Vec<u64> = (1..)
+        .zip(&places)
+        .filter(|(_, at)| at.segment == 2)
+        .map(|(lsn, _)| lsn)
+        .collect();
+    assert!(places.iter().any(|at| at.segment == 3));
+    disk.damage(Path::new("log/00000002.seg"), 0, SEGMENT);
+    let (found, damage) = lsns(&disk);
+    assert!(middle.iter().all(|lsn| !found.contains(lsn)));
+    assert_eq!(found.len() + middle.len(), places.len());
+    let lost = damage
+        .iter()
+        .find(|damage| damage.first == middle[0])
+        .unwrap();
+    assert_eq!(lost.last, middle[middle.len() - 1]);
+    // It is left alone, and an index that has seen it all hears of no loss.
+    let mut opening = Opening::sized(Arc::new(disk), random, SEGMENT).unwrap();
+    let mut lost = 0;
+    opening
+        .replay(places.len() as u64, &mut |replayed| {
+            lost +=
+                u32::from(matches!(replayed, Replayed::Damage(found) if found.first <= found.last));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!((lost, opening.segments().free()), (0, 0));
+}
+
+#[test]
+fn a_batch_that_claims_to_be_far_ahead_is_not_believed() {
+    let (disk, _) = filled(4);
+    let forged = format::BatchHead {
+        generation: 1,
+        salt: 7,
+        first: u64::MAX - 9,
+        count: 1,
+        bytes: 100,
+        flushed: 0,
+    };
+    let file = disk.open(Path::new("log/00000002.seg"), true).unwrap();
+    file.write_at(&[&forged.to_bytes()], 3 * 4096).unwrap();
+    let (found, _) = lsns(&disk);
+    assert_eq!(found, [1, 2, 3, 4, 5, 6, 7, 8]);
+    let log = Opening::new(Arc::new(disk), random)
+        .unwrap()
+        .start(8)
+        .unwrap();
+    assert!(log.next_lsn() < 1 << 33);
 }
 
 #[test]

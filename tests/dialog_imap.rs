@@ -142,6 +142,10 @@ impl Client {
     }
 
     async fn line(&mut self) -> Result<String, String> {
+        self.line_within(PATIENCE).await
+    }
+
+    async fn line_within(&mut self, patience: Duration) -> Result<String, String> {
         loop {
             if let Some(end) = self.input.windows(2).position(|w| w == b"\r\n") {
                 let line = String::from_utf8_lossy(&self.input[..end]).into_owned();
@@ -150,7 +154,7 @@ impl Client {
             }
             let mut chunk = [0; 4096];
             let read = self.stream.as_mut().unwrap().read(&mut chunk);
-            match tokio::time::timeout(PATIENCE, read).await {
+            match tokio::time::timeout(patience, read).await {
                 Err(_) => {
                     return Err(format!(
                         "nothing comes behind {:?}",

@@ -51,6 +51,14 @@ impl SeqMaps {
             },
         )
     }
+
+    /// The map that takes the place of one with `before` ranges, which nobody may hold any more for this view; None when
+    /// it is one of those that grew beyond what all maps may be together.
+    pub fn grow(&self, mailbox: MailboxId, before: usize, map: Arc<SeqMap>) -> Option<Arc<SeqMap>> {
+        let grown = map.range_count() > before;
+        let (map, room) = self.share(mailbox, map);
+        (room == Room::Enough || !grown).then_some(map)
+    }
 }
 
 #[cfg(test)]
@@ -78,5 +86,17 @@ mod tests {
             maps.share(MailboxId(3), map([1].into_iter())).1,
             Room::Enough
         );
+    }
+    #[test]
+    fn a_view_that_grows_has_an_end() {
+        let maps = SeqMaps::default();
+        let most = SEQ_MAP_RANGES_MAX as u32;
+        let (_kept, _) = maps.share(MailboxId(2), map((1..most - 2).map(|n| 2 * n)));
+        // `most - 3` ranges are there; one's own may be up to three.
+        let of = |ranges: u32| map((1..=ranges).map(|n| 2 * n));
+        for (before, after, fits) in [(1, 2, true), (2, 3, true), (3, 4, false), (5, 4, true)] {
+            let grown = maps.grow(MailboxId(3), before, of(after));
+            assert_eq!(grown.is_some(), fits, "{before} to {after}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What this session changed itself: when nobody else changed the mailbox meanwhile, its view follows by the writer's
 //! answer alone. The index needs no commit then, and no reader a look.
 
-use super::Session;
+use super::{End, Session};
 use crate::session::imap::view::{Delta, Expunges, Naming};
 use crate::store::change::FlagsAfter;
 use crate::store::{Lsn, ModSeq};
@@ -70,14 +70,19 @@ impl Session {
     }
 
     /// Follows an EXPUNGE or MOVE when nothing else happened; else the look behind the command does it.
-    pub(super) fn follow_own_expunge(&mut self, lsn: Lsn, modseq: ModSeq, uids: UidSet) {
+    pub(super) fn follow_own_expunge(
+        &mut self,
+        lsn: Lsn,
+        modseq: ModSeq,
+        uids: UidSet,
+    ) -> Result<(), End> {
         let Some(selected) = &mut self.selected else {
-            return;
+            return Ok(());
         };
         let view = &selected.view;
         let alone = view.modseq + 1 == modseq && view.expunges_modseq == view.modseq;
         if uids.is_empty() || !alone || selected.held {
-            return;
+            return Ok(());
         }
         selected.watch.knows(lsn);
         let delta = Delta {
@@ -85,7 +90,7 @@ impl Session {
             expunged: uids,
             ..Delta::default()
         };
-        self.follow(&delta, Expunges::Told);
+        self.follow(&delta, Expunges::Told)
     }
 }
 

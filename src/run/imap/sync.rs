@@ -88,7 +88,7 @@ impl Session {
             recent_from_uid,
         } = look;
         self.find_recent(&mut delta, recent_from_uid).await;
-        self.follow(&delta, expunges);
+        self.follow(&delta, expunges)?;
         match changed {
             Changed::Few(changed, keywords) => {
                 self.learn_keywords(keywords);
@@ -115,9 +115,9 @@ impl Session {
         }
     }
 
-    pub(super) fn follow(&mut self, delta: &Delta, expunges: Expunges) {
+    pub(super) fn follow(&mut self, delta: &Delta, expunges: Expunges) -> Result<(), End> {
         let Some(selected) = &mut self.selected else {
-            return;
+            return Ok(());
         };
         let before = selected.view.map.clone();
         selected.view.follow(delta, expunges, &mut self.out);
@@ -128,12 +128,16 @@ impl Session {
             }
         };
         if !Arc::ptr_eq(&before, &selected.view.map) {
-            selected.view.map = self
-                .imap
-                .maps
-                .share(selected.mailbox, selected.view.map.clone())
-                .0;
+            let ranges = before.range_count();
+            drop(before);
+            let grown = selected.view.map.clone();
+            let maps = &self.imap.maps;
+            // The client was told all that is so; what it cannot do is stay.
+            selected.view.map = maps.grow(selected.mailbox, ranges, grown).ok_or(End::Bye(
+                "[LIMIT] too many mailboxes with many gaps are open; try again later",
+            ))?;
         }
+        Ok(())
     }
 
     fn learn_keywords(&mut self, keywords: Option<Keywords>) {

@@ -14,10 +14,12 @@
 //! | `log/N.seg`, head says live | its batches up to the end that the chain of heads names are acknowledged | a torn batch at the end of the last one | the next open leaves it behind and takes another segment |
 //! | `log/N.seg`, head says free | its room may be used again; nothing in it counts | a head that says live although all is copied | reclaiming, in a later round |
 //! | `log/N.seg` without a head | an allocated file that never held a record | the same | the next segment that is needed |
+//! | `log/N.seg` whose head is lost | what its batches tell of it is read; the rest counts as lost | - | reported at open; mailboxes that it may have touched get a new UIDVALIDITY when the index is made anew |
 //! | a batch whose head names a later flushed LSN before it | it is acknowledged; if unreadable it is damage | - | reported at open and by `store check` |
 //! | `incoming/HEX` | a large body on its way in | the file, whole or not | the next open removes all of them |
 //! | `messages/HEX` and a `content` row with `file` | a large message | - | removed when nobody refers to it and the index is synced |
 //! | `messages/HEX` and no row after replay | its record was never written, or nobody needs it | the same | the next open removes it |
+//! | a `content` row with `file` and no `messages/HEX` | its retention ended when an index that is lost now knew that | the same | the next open: it can no longer be undeleted |
 //! | `index.sqlite`, `meta.lsn` = n | every record up to n is applied, none above | an older n, never a newer | the next open replays the rest |
 //! | `index.sqlite` without its row of `meta` | it was being made anew | the same | the next open makes it anew |
 //! | no `index.sqlite` | nothing | the same | the next open makes it from the log |

@@ -93,8 +93,26 @@ pub fn keywords(db: &Connection, account: AccountId) -> Result<Keywords> {
     Ok(Keywords(names))
 }
 
-/// UIDs from `from_uid` on.
+/// UIDs from `from_uid` on. A mailbox without holes, by its count, first and last, is not walked through.
 pub fn uids(db: &Connection, mailbox: MailboxId, from_uid: u32) -> Result<UidSet> {
+    let known: Option<(u64, Option<u32>, Option<u32>)> = db
+        .prepare_cached(
+            "SELECT messages, (SELECT min(uid) FROM message WHERE mailbox = ?1),
+             (SELECT max(uid) FROM message WHERE mailbox = ?1) FROM mailbox WHERE id = ?1",
+        )?
+        .query_row([mailbox.0], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    if let Some((messages, Some(first), Some(last))) = known
+        && u64::from(last - first) + 1 == messages
+    {
+        let from = first.max(from_uid);
+        return Ok(match from <= last {
+            true => UidSet::range(from, last),
+            false => UidSet::new(),
+        });
+    }
     uid_set(
         db,
         "SELECT uid FROM message WHERE mailbox = ?1 AND uid >= ?2 ORDER BY uid",
@@ -109,6 +127,25 @@ pub fn uids_with_flags(
     flags: Flags,
     set: bool,
 ) -> Result<UidSet> {
+    if flags == Flags::SEEN {
+        // All or none, as is usual: the counts know.
+        let unseen = "SELECT messages, unseen FROM mailbox WHERE id = ?1";
+        let known: Option<(u32, u32)> = db
+            .prepare_cached(unseen)?
+            .query_row([mailbox.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (messages, unseen) = known.unwrap_or_default();
+        let wanted = if set {
+            messages.saturating_sub(unseen)
+        } else {
+            unseen
+        };
+        match wanted {
+            0 => return Ok(UidSet::new()),
+            all if all == messages => return uids(db, mailbox, 1),
+            _ => {}
+        }
+    }
     uid_set(
         db,
         "SELECT uid FROM message WHERE mailbox = ?1 AND ((flags & ?2) = ?2) = ?3 ORDER BY uid",

@@ -69,6 +69,26 @@ pub fn picture(shared: &Arc<Shared>) -> Picture {
             assert_eq!(row.unseen as usize, unseen, "unseen of {}", row.name);
             let bytes: usize = mails.values().map(|mail| mail.bytes.len()).sum();
             assert_eq!(row.bytes as usize, bytes, "octets of {}", row.name);
+            // What short cuts say is what is there.
+            let from = 1 + row.uid_next / 3;
+            let there = |from: u32| {
+                mails
+                    .keys()
+                    .copied()
+                    .filter(move |uid| *uid >= from)
+                    .collect()
+            };
+            let uids = |reader: &mut Reader, from| reader.uids(row.id, from).expect("uids");
+            assert_eq!(uids(&mut reader, 1), there(1));
+            assert_eq!(uids(&mut reader, from), there(from));
+            for set in [false, true] {
+                let seen = reader.uids_with_flags(row.id, Flags::SEEN, set);
+                let wanted = mails
+                    .iter()
+                    .filter(|(_, mail)| (mail.flags & 1 == 1) == set);
+                let wanted: UidSet = wanted.map(|(uid, _)| *uid).collect();
+                assert_eq!(seen.expect("uids"), wanted);
+            }
             let folder = Folder {
                 id: row.id.0,
                 uid_validity: row.uid_validity,

@@ -132,6 +132,8 @@ impl MemorySum {
                     databases,
                     STATE_CACHE_KIB * 1024 + DATABASE_BYTES,
                 ),
+                // Writer and readers: the chunk of a message that each read last, with its record's head.
+                fixed("chunks read last", READER_LANES + 1, CHUNK_BYTES + 512),
                 fixed("password hashing", 1, PASSWORD_MEMORY_KIB as usize * 1024),
                 fixed("accounts behind recipients", 1, TARGETS_BYTES_MAX),
                 fixed("failed and remembered logins", 1, LOGIN_TABLES_BYTES),

@@ -140,10 +140,16 @@ fn locked(path: &Path, user: &str) -> Unreadable {
             "certbot keeps it for root alone; as root: chgrp {user} {root}/live {root}/archive {root}/archive/{name}/privkey*.pem && chmod 0750 {root}/live {root}/archive && chmod 0640 {root}/archive/{name}/privkey*.pem (renewals keep this)"
         ),
         None => {
-            let directory = path.parent().unwrap_or(Path::new("/")).display();
-            format!(
-                "as root: chgrp {user} {directory} {shown} && chmod g+x {directory} && chmod g+r {shown}"
-            )
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            let open = fs::metadata(directory).is_ok_and(|found| found.mode() & 0o1 != 0);
+            let directory = directory.display();
+            match open {
+                // Not a word about /etc and the like.
+                true => format!("as root: chgrp {user} {shown} && chmod g+r {shown}"),
+                false => format!(
+                    "as root: chgrp {user} {directory} {shown} && chmod g+x {directory} && chmod g+r {shown}"
+                ),
+            }
         }
     };
     Unreadable(format!(
@@ -192,6 +198,8 @@ mod tests {
             "{text}"
         );
         assert_eq!(certbot_name(Path::new("/etc/ssl/key.pem")), None);
+        let text = locked(Path::new("/etc/key.pem"), "pillarbox").0;
+        assert!(text.contains("chgrp pillarbox /etc/key.pem"), "{text}");
     }
 
     #[test]

@@ -171,8 +171,8 @@ def slow(box):
 
 
 def deaf(box):
-    """Clients that ask for much and read nothing: they must not fill the server's memory nor stop others."""
-    peers = []
+    """Clients that ask for much and read nothing: they must not fill the server's memory nor stop other accounts."""
+    peers, (account, password) = [], box.add_account("user3")
     with open_mailbox(box) as c:
         c.append("INBOX", b"Subject: large\r\n\r\n" + b"d" * 70 * 60_000 + b"\r\n")
     for i in range(20):
@@ -181,8 +181,9 @@ def deaf(box):
         p.send(b"".join(b"a%d FETCH 1:* BODY.PEEK[]\r\n" % n for n in range(20)))
         peers.append(p)
     time.sleep(1)
-    with open_mailbox(box) as c:
-        c.ok("FETCH * (FLAGS)")
+    with open_mailbox(box, account=account, password=password) as c:
+        c.append("INBOX", b"Subject: not stopped\r\n\r\nx\r\n")
+        c.ok("FETCH * (FLAGS BODY.PEEK[])")
     for p in peers:
         p.close()
 

@@ -49,6 +49,8 @@ class Load:
                 if code == 250:
                     self.ledger.answered[n] = who
                     self.accepted += 1
+                elif code == 421:
+                    return  # it is stopping: not taken, and said so
                 else:
                     self.troubles.append(f"delivery got {code} {text}")
 

@@ -78,8 +78,15 @@ pub async fn bring_up(
         random: random::fill,
     };
     let (writer, shared) = store::open(options).map_err(|error| error.to_string())?;
-    for line in &shared.open_report().lines {
+    let report = shared.open_report();
+    for line in &report.lines {
         log::warn!("opening the store: {line}");
+    }
+    if report.orphans > 0 {
+        log::info!(
+            "opening the store: {} files of messages that were not accepted before the last end were removed",
+            report.orphans
+        );
     }
     let lanes =
         Lanes::start(writer, shared, Notify::default()).map_err(|error| error.to_string())?;

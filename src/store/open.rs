@@ -159,12 +159,7 @@ fn sweep(
         .map_err(StoreError::index)?
         .into_iter()
         .collect();
-    let removed = spills.sweep(&mut |email| missing.remove(&email))?;
-    if removed > 0 {
-        report.lines.push(format!(
-            "{removed} files of messages that were never accepted, or are gone, were removed"
-        ));
-    }
+    report.orphans = spills.sweep(&mut |email| missing.remove(&email))?;
     if missing.is_empty() {
         return Ok(());
     }

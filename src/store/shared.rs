@@ -29,8 +29,10 @@ pub enum Health {
 /// What opening found worth saying, one line each.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct OpenReport {
-    /// For the journal: why the index was made anew, what was damaged, which orphans were removed.
+    /// For the journal: why the index was made anew, what was damaged.
     pub lines: Vec<String>,
+    /// Files of messages without a record that were removed: a crash leaves them, nothing is wrong with the store.
+    pub orphans: usize,
     /// Records replayed into the index.
     pub replayed: u64,
 }

@@ -150,3 +150,19 @@ fn an_expunged_message_without_its_file_cannot_come_back() {
         writer.close().expect("closed");
     }
 }
+
+/// What a killed server leaves in `incoming/` is removed and told of, but nothing is wrong with the store.
+#[test]
+fn a_file_without_a_record_is_no_finding() {
+    let leave_one = |dir: &Dir| {
+        let (_writer, shared) = dir.open();
+        std::mem::forget(large(&shared, "never answered"));
+        shared.open_report().orphans
+    };
+    let dir = Dir::new();
+    assert_eq!(leave_one(&dir), 0);
+    let report = check::check(dir.options(), &mut |_, _| {}).expect("checked");
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(leave_one(&dir), 0, "the check removed it");
+    assert_eq!(leave_one(&dir), 1);
+}

@@ -73,7 +73,7 @@ impl Session {
                     put_untagged(&mut self.out, &format!("OK [{code}] moved"));
                 }
                 if let Some((modseq, uids)) = gone {
-                    self.follow_own_expunge(done.lsn, modseq, uids)?;
+                    self.follow_own_expunge(done.lsn, modseq, uids).await?;
                 }
                 Ok(Reply::ok("MOVE completed"))
             }

@@ -32,7 +32,7 @@ impl Session {
         Ok(match self.imap.server.lanes.commit(change).await {
             Ok(done) => {
                 if let Outcome::Expunged { uids, modseq } = done.outcome {
-                    self.follow_own_expunge(done.lsn, modseq, uids)?;
+                    self.follow_own_expunge(done.lsn, modseq, uids).await?;
                 }
                 Reply::ok("EXPUNGE completed")
             }

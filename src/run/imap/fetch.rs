@@ -34,7 +34,7 @@ impl Session {
         };
         let mut job = self.run_job(job).await?;
         self.mark_seen(numbers, std::mem::take(&mut job.read_unseen))
-            .await;
+            .await?;
         Ok(if job.damaged > 0 {
             Reply::no(
                 Code::ServerBug,
@@ -49,12 +49,12 @@ impl Session {
 
     /// BODY[...] without PEEK sets \Seen; the FETCH FLAGS that says so comes with the news behind the command. It is set
     /// behind the answer: a client that loses its connection has not read what it did not get.
-    async fn mark_seen(&mut self, numbers: Numbers, uids: UidSet) {
+    async fn mark_seen(&mut self, numbers: Numbers, uids: UidSet) -> Result<(), End> {
         let Some(selected) = &self.selected else {
-            return;
+            return Ok(());
         };
         if uids.is_empty() || selected.view.access == Access::ReadOnly {
-            return;
+            return Ok(());
         }
         let change = Change::Flags {
             mailbox: selected.mailbox,
@@ -67,9 +67,13 @@ impl Session {
         };
         match self.commit_flags(change).await {
             // What cannot be told now comes with the news.
-            Ok(own) => _ = self.follow_own_flags(&own, naming(numbers), StoreEcho::Told),
+            Ok(own) => {
+                self.follow_own_flags(&own, naming(numbers), StoreEcho::Told)
+                    .await?;
+            }
             // The messages were read all the same; they stay unseen.
             Err(refused) => log::warn!("imap: \\Seen could not be set: {refused}"),
         }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use super::reply::Reply;
 use super::status::put_status_line;
 use super::{End, Session};
+use crate::limits::{IMAP_ANSWER_TAIL_BYTES_MAX, IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX};
 use crate::session::imap::list::{Known, Listed, list, lsub};
 use crate::store::row::{MailboxRow, SpecialUse};
 use crate::store::{AccountId, Reader, StoreError};
@@ -42,7 +43,16 @@ impl Session {
             .await;
         Ok(match lines {
             Ok(lines) => {
-                self.out.extend_from_slice(&lines);
+                let share = lines.len().min(IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX);
+                if share > IMAP_ANSWER_TAIL_BYTES_MAX {
+                    let imap = self.imap.clone();
+                    let _place = imap.places.take(account, share).await;
+                    self.out.extend_from_slice(&lines);
+                    self.relieve().await?;
+                    self.out = Vec::new();
+                } else {
+                    self.out.extend_from_slice(&lines);
+                }
                 Reply::ok(done)
             }
             Err(error) => error.into(),

@@ -28,7 +28,9 @@ mod store;
 mod sync;
 
 use crate::config::Config;
-use crate::limits::{IMAP_LARGE_COMMANDS_MAX, IMAP_SMALL_COMMAND_BYTES};
+use crate::limits::{
+    IMAP_ANSWER_TAIL_BYTES_MAX, IMAP_LARGE_COMMANDS_MAX, IMAP_SMALL_COMMAND_BYTES,
+};
 use crate::net::conn::Conn;
 use crate::run::login::CredentialWatch;
 use crate::run::notify::Watch;
@@ -278,6 +280,16 @@ impl Session {
             }
             Err(error) => Err(End::Gone(error)),
         }
+    }
+
+    /// Writes out what is to be said when it is much: whatever an answer is made of, little of it waits for a client
+    /// that does not read.
+    async fn relieve(&mut self) -> Result<(), End> {
+        if self.out.len() > IMAP_ANSWER_TAIL_BYTES_MAX {
+            self.conn.send(&self.out, WRITE_PAUSE).await?;
+            self.out.clear();
+        }
+        Ok(())
     }
 
     /// Writes out what is to be said; its buffer is given back.

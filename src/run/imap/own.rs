@@ -36,23 +36,23 @@ impl OwnFlags {
 impl Session {
     /// Follows a STORE and tells of it; false when the store must be looked at: somebody else changed the mailbox, it
     /// was too much, or a keyword is new to the client.
-    pub(super) fn follow_own_flags(
+    pub(super) async fn follow_own_flags(
         &mut self,
         own: &OwnFlags,
         naming: Naming,
         echo: StoreEcho,
-    ) -> bool {
+    ) -> Result<bool, End> {
         let (Some(selected), Some(user), Some(after)) =
             (&mut self.selected, &self.user, &own.after)
         else {
-            return false;
+            return Ok(false);
         };
         let steps = u64::from(!own.changed.is_empty());
         let keywords = &user.keywords;
         let strange = after.iter().any(|m| m.flags.beyond(keywords.0.len()));
         let view = &mut selected.view;
         if view.modseq + steps != own.modseq || strange {
-            return false;
+            return Ok(false);
         }
         if view.expunges_modseq == view.modseq {
             view.expunges_modseq = own.modseq;
@@ -62,15 +62,14 @@ impl Session {
             selected.watch.knows(own.lsn);
         }
         if echo == StoreEcho::Told {
-            for m in after {
-                view.put_flags(m.uid, m.flags, keywords, naming, &mut self.out);
-            }
+            let told: Vec<_> = after.iter().map(|m| (m.uid, m.flags, own.modseq)).collect();
+            self.put_changed(&told, naming, None).await?;
         }
-        true
+        Ok(true)
     }
 
     /// Follows an EXPUNGE or MOVE when nothing else happened; else the look behind the command does it.
-    pub(super) fn follow_own_expunge(
+    pub(super) async fn follow_own_expunge(
         &mut self,
         lsn: Lsn,
         modseq: ModSeq,
@@ -90,7 +89,7 @@ impl Session {
             expunged: uids,
             ..Delta::default()
         };
-        self.follow(&delta, Expunges::Told)
+        self.follow(&delta, Expunges::Told).await
     }
 }
 

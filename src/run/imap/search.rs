@@ -15,7 +15,7 @@ use crate::wire::imap::scan::Scan;
 use crate::wire::imap::search::{EnvelopeField, Key, Search};
 use crate::wire::imap::seq_map::SeqMap;
 use crate::wire::imap::uid_set::UidSet;
-use crate::wire::imap::write::{Code, put_untagged};
+use crate::wire::imap::write::Code;
 use crate::wire::mime::date;
 use crate::wire::mime::search::{Needle, envelope_holds};
 use std::collections::{HashMap, VecDeque};
@@ -74,7 +74,13 @@ impl Session {
             Numbers::Uid => hunt.found,
             Numbers::Sequence => map.seqs_of(&hunt.found),
         };
-        put_untagged(&mut self.out, &answer(search.wanted, tag, numbers, &found));
+        drop(place);
+        self.out.extend_from_slice(b"* ");
+        for piece in answer(search.wanted, tag, numbers, &found) {
+            self.out.extend_from_slice(piece.as_bytes());
+            self.relieve().await?;
+        }
+        self.out.extend_from_slice(b"\r\n");
         Ok(if hunt.damaged > 0 {
             Reply::no(
                 Code::ServerBug,

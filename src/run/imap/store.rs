@@ -40,7 +40,10 @@ impl Session {
             Ok(own) => own,
             Err(refused) => return Ok(refused.into()),
         };
-        if !self.follow_own_flags(&own, naming(numbers), store.echo) {
+        if !self
+            .follow_own_flags(&own, naming(numbers), store.echo)
+            .await?
+        {
             self.echo(numbers, store.echo, uids, own).await?;
         }
         Ok(Reply::ok("STORE completed"))

@@ -2,7 +2,7 @@
 
 use super::job::{Filter, Job};
 use super::{End, Session};
-use crate::session::imap::view::{Delta, Expunges, Naming};
+use crate::session::imap::view::{Delta, Expunges, Naming, put_expunge};
 use crate::store::{AccountId, MailboxId, ModSeq, Reader, StoreError};
 use crate::wire::imap::command::Access;
 use crate::wire::imap::fetch::Item;
@@ -88,12 +88,11 @@ impl Session {
             recent_from_uid,
         } = look;
         self.find_recent(&mut delta, recent_from_uid).await;
-        self.follow(&delta, expunges)?;
+        self.follow(&delta, expunges).await?;
         match changed {
             Changed::Few(changed, keywords) => {
                 self.learn_keywords(keywords);
-                self.put_changed(&changed, naming, own.as_ref());
-                Ok(())
+                self.put_changed(&changed, naming, own.as_ref()).await
             }
             Changed::Many => self.tell_many(since, last_uid, naming, own).await,
         }
@@ -115,7 +114,16 @@ impl Session {
         }
     }
 
-    pub(super) fn follow(&mut self, delta: &Delta, expunges: Expunges) -> Result<(), End> {
+    pub(super) async fn follow(&mut self, delta: &Delta, expunges: Expunges) -> Result<(), End> {
+        if expunges == Expunges::Told {
+            let gone = self.selected.as_ref().map(|s| s.view.gone(delta));
+            for &(first, last) in gone.unwrap_or_default().ranges().iter().rev() {
+                for seq in (first..=last).rev() {
+                    put_expunge(&mut self.out, seq);
+                    self.relieve().await?;
+                }
+            }
+        }
         let Some(selected) = &mut self.selected else {
             return Ok(());
         };
@@ -149,18 +157,25 @@ impl Session {
         self.told_keywords(Arc::new(keywords));
     }
 
-    fn put_changed(&mut self, changed: &[(u32, Flags, ModSeq)], naming: Naming, own: Option<&Own>) {
-        let (Some(selected), Some(user)) = (&self.selected, &self.user) else {
-            return;
-        };
+    pub(super) async fn put_changed(
+        &mut self,
+        changed: &[(u32, Flags, ModSeq)],
+        naming: Naming,
+        own: Option<&Own>,
+    ) -> Result<(), End> {
         for (uid, flags, modseq) in changed {
+            let (Some(selected), Some(user)) = (&self.selected, &self.user) else {
+                break;
+            };
             let is_own = own.is_some_and(|own| own.modseq == *modseq && own.uids.contains(*uid));
             if !is_own {
                 selected
                     .view
                     .put_flags(*uid, *flags, &user.keywords, naming, &mut self.out);
+                self.relieve().await?;
             }
         }
+        Ok(())
     }
 
     async fn tell_many(

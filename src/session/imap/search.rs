@@ -236,19 +236,35 @@ impl Node {
     }
 }
 
-/// The untagged answer: `SEARCH 1 2 3` or `ESEARCH (TAG "a") UID COUNT 3 ALL 1:3`, without `* ` and CRLF.
-pub fn answer(wanted: Option<SearchReturn>, tag: &str, numbers: Numbers, found: &UidSet) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    // Writing into a String cannot fail.
-    let _ = match wanted {
-        None => {
-            text.push_str("SEARCH");
-            found.iter().try_for_each(|n| write!(text, " {n}"))
-        }
-        Some(wanted) => esearch(&mut text, wanted, tag, numbers, found),
+/// The untagged answer in pieces of a few octets: `SEARCH 1 2 3` or `ESEARCH (TAG "a") UID COUNT 3 ALL 1:3`, without
+/// `* ` and CRLF. It can be as long as the mailbox is large.
+pub fn answer<'f>(
+    wanted: Option<SearchReturn>,
+    tag: &str,
+    numbers: Numbers,
+    found: &'f UidSet,
+) -> impl Iterator<Item = String> + use<'f> {
+    let mut head = String::from("SEARCH");
+    if let Some(wanted) = wanted {
+        head.clear();
+        // Writing into a String cannot fail.
+        let _ = esearch(&mut head, wanted, tag, numbers, found);
+    }
+    let plain = wanted.is_none();
+    let numbers = found.iter().take_while(move |_| plain);
+    let numbers = numbers.map(|n| format!(" {n}"));
+    let ranges = match wanted {
+        Some(wanted) if wanted.all => found.ranges(),
+        _ => &[],
     };
-    text
+    let ranges = ranges.iter().enumerate().map(|(at, &(first, last))| {
+        let before = if at == 0 { " ALL " } else { "," };
+        match first == last {
+            true => format!("{before}{first}"),
+            false => format!("{before}{first}:{last}"),
+        }
+    });
+    std::iter::once(head).chain(numbers).chain(ranges)
 }
 
 fn esearch(
@@ -272,9 +288,6 @@ fn esearch(
     }
     if wanted.count {
         write!(text, " COUNT {}", found.count())?;
-    }
-    if wanted.all && !found.is_empty() {
-        write!(text, " ALL {found}")?;
     }
     Ok(())
 }
@@ -362,7 +375,10 @@ mod tests {
     #[test]
     fn answers_are_old_or_extended() {
         let found: UidSet = [2, 3, 9].into_iter().collect();
-        assert_eq!(answer(None, "a", Numbers::Uid, &found), "SEARCH 2 3 9");
+        assert_eq!(
+            answer(None, "a", Numbers::Uid, &found).collect::<String>(),
+            "SEARCH 2 3 9"
+        );
         let all = SearchReturn {
             min: true,
             max: true,
@@ -370,11 +386,11 @@ mod tests {
             count: true,
         };
         assert_eq!(
-            answer(Some(all), "a", Numbers::Uid, &found),
+            answer(Some(all), "a", Numbers::Uid, &found).collect::<String>(),
             "ESEARCH (TAG \"a\") UID MIN 2 MAX 9 COUNT 3 ALL 2:3,9"
         );
         assert_eq!(
-            answer(Some(all), "a", Numbers::Sequence, &UidSet::new()),
+            answer(Some(all), "a", Numbers::Sequence, &UidSet::new()).collect::<String>(),
             "ESEARCH (TAG \"a\") COUNT 0"
         );
     }

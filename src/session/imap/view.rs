@@ -82,20 +82,21 @@ impl View {
         }
     }
 
-    /// Follows the store and writes what the client is told: EXPUNGEs (if they may be told), then EXISTS and RECENT,
-    /// then flags.
+    /// The sequence numbers that EXPUNGE responses name; they are told from the last to the first, so that no number
+    /// moves before it is said, and [`View::follow`] comes behind.
+    pub fn gone(&self, delta: &Delta) -> UidSet {
+        self.map
+            .seqs_of(&self.map.uids().intersection(&delta.expunged))
+    }
+
+    /// Follows the store (without what is gone, if that may not be told) and writes what else the client is told: EXISTS
+    /// and RECENT.
     pub fn follow(&mut self, delta: &Delta, expunges: Expunges, out: &mut Vec<u8>) {
         let before = self.map.clone();
         let mut uids = before.uids();
         let gone = uids.intersection(&delta.expunged);
         if expunges == Expunges::Told {
             uids = uids.difference(&gone);
-            // From the last to the first, so that no number moves before it is said.
-            for &(first, last) in before.seqs_of(&gone).ranges().iter().rev() {
-                for seq in (first..=last).rev() {
-                    put_numbered(out, seq, b" EXPUNGE\r\n");
-                }
-            }
             self.expunges_modseq = delta.modseq.max(self.expunges_modseq);
         }
         let arrived = delta
@@ -142,6 +143,11 @@ impl View {
     }
 }
 
+/// `* n EXPUNGE`
+pub fn put_expunge(out: &mut Vec<u8>, seq: u32) {
+    put_numbered(out, seq, b" EXPUNGE\r\n");
+}
+
 fn put_numbered(out: &mut Vec<u8>, number: u32, text: &[u8]) {
     out.extend_from_slice(b"* ");
     put_number(out, u64::from(number));
@@ -165,6 +171,13 @@ mod tests {
     }
     fn followed(view: &mut View, delta: &Delta, expunges: Expunges) -> String {
         let mut out = Vec::new();
+        if expunges == Expunges::Told {
+            for &(first, last) in view.gone(delta).ranges().iter().rev() {
+                (first..=last)
+                    .rev()
+                    .for_each(|seq| put_expunge(&mut out, seq));
+            }
+        }
         view.follow(delta, expunges, &mut out);
         String::from_utf8(out).unwrap().replace("\r\n", "|")
     }

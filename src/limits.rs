@@ -321,7 +321,7 @@ pub const LOG_KEYS_MAX: usize = 256;
 /// Mailbox rows that the writer holds in memory between commits of the index; beyond it they are written and dropped.
 pub const HOT_MAILBOXES_MAX: usize = 1_024;
 /// Page cache of each connection to the index, KiB.
-pub const INDEX_CACHE_KIB: usize = 576;
+pub const INDEX_CACHE_KIB: usize = 540;
 /// Page cache of each connection to the accounts: they are few and small.
 pub const STATE_CACHE_KIB: usize = 256;
 /// Changes that the index may hold in its open transaction before it is committed by itself. Each leaves about

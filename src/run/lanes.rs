@@ -167,7 +167,7 @@ impl Lanes {
         let (answer, done) = oneshot::channel::<Caught<R>>();
         self.inner.read.push(Box::new(move |reader| {
             let _place = place;
-            let result = catch_unwind(AssertUnwindSafe(|| work(reader)));
+            let result = catch_unwind(AssertUnwindSafe(|| reader.look(work)));
             let fit = if result.is_ok() {
                 Fit::Whole
             } else {

@@ -22,11 +22,40 @@ pub struct Reader {
     db: Connection,
     state: StateReader,
     shared: Arc<Shared>,
+    /// Inside [`Reader::look`].
+    looking: bool,
 }
 
 impl Reader {
     pub(super) fn new(db: Connection, state: StateReader, shared: Arc<Shared>) -> Reader {
-        Reader { db, state, shared }
+        Reader {
+            db,
+            state,
+            shared,
+            looking: false,
+        }
+    }
+    /// Runs `work` over one state of the index: all its questions share one read transaction, which costs two system
+    /// calls instead of two a question. It must be short, since checkpoints wait for it.
+    pub fn look<R>(&mut self, work: impl FnOnce(&mut Reader) -> R) -> R {
+        // A transaction that cannot begin leaves each question its own, as without this.
+        self.looking = self.run("BEGIN").is_ok();
+        let result = work(self);
+        if std::mem::take(&mut self.looking) {
+            // Only a read ends here: there is nothing to lose.
+            let _ = self.run("COMMIT");
+        }
+        result
+    }
+    /// Ends the state that `look` sees and takes the newest.
+    fn look_again(&mut self) {
+        if self.looking {
+            let _ = self.run("COMMIT");
+            self.looking = self.run("BEGIN").is_ok();
+        }
+    }
+    fn run(&self, sql: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(sql)?.execute([]).map(drop)
     }
     /// All mailboxes of an account by name, `INBOX` first.
     pub fn mailboxes(&mut self, account: AccountId) -> Result<Vec<MailboxRow>, StoreError> {
@@ -159,9 +188,15 @@ impl Reader {
                 .and_then(|opened| ContentReader::new(opened, prefix));
             match opened {
                 Ok(reader) => return Ok(reader),
-                // It may have been relocated between the two looks; the second location is newer.
-                Err(_) if tries == 0 && self.location(content)?.1 != at => tries += 1,
-                Err(e) => return Err(e),
+                Err(e) if tries > 0 => return Err(e),
+                // It may have been relocated since the look began; a new look knows the newer location.
+                Err(e) => {
+                    self.look_again();
+                    if self.location(content)?.1 == at {
+                        return Err(e);
+                    }
+                    tries += 1;
+                }
             }
         }
     }

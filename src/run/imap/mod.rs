@@ -326,3 +326,19 @@ async fn revoked(user: &mut Option<Box<User>>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::SESSION_BYTES_MAX;
+
+    /// Hundreds of clients wait at once: what one costs while it waits is in the sum of `limits`.
+    #[test]
+    fn a_session_is_small() {
+        fn size<F: Future>(_: impl Fn(&'static Arc<Imap>, Conn) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = size(Imap::serve) + size_of::<User>() + size_of::<Selected>();
+        assert!(bytes <= SESSION_BYTES_MAX, "{bytes}");
+    }
+}

@@ -89,6 +89,9 @@ pub const LOGIN_REMEMBERED_MAX: usize = 224;
 /// For how long.
 pub const LOGIN_REMEMBERED_SECS: u64 = 600;
 
+/// Commands that bring a mail no further (NOOP, RSET, VRFY, HELP, greetings, recipients past the last) between two
+/// messages; then 421 4.7.0. Postfix allows as many: nobody keeps one of few places by chatting.
+pub const IDLE_COMMANDS_MAX: u32 = 100;
 /// Recipients refused in one connection before it is closed with 421: whoever guesses addresses starts again.
 pub const REFUSED_RECIPIENTS_MAX: u32 = 100;
 /// Wait for a command (RFC 5321 section 4.5.3.2.7), seconds; then 421 4.4.2.
@@ -148,14 +151,26 @@ pub const MAILBOX_MESSAGES_MAX: u32 = 4_000_000;
 /// Octets of all small literals of one IMAP command (names, passwords, search strings); BAD [TOOBIG]. Held with the
 /// command in the session's command buffer while it runs.
 pub const IMAP_LITERALS_BYTES_MAX: usize = 64 * 1024;
+/// Answers to pipelined commands that gather before they are written out, octets, apart from the last one. Held by the
+/// session.
+pub const IMAP_PIPELINED_BYTES_MAX: usize = 2 * 1024;
 /// Octets of refused literals that are read and thrown away to keep the framing; beyond it BYE. Nothing is held.
 pub const IMAP_SKIPPED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Nesting of SEARCH keys; BAD. Stack of the parser and of the search.
 pub const SEARCH_DEPTH_MAX: usize = 32;
 /// Keys in one SEARCH; NO [LIMIT]. Held while the command runs.
 pub const SEARCH_KEYS_MAX: usize = 1_000;
+/// Ranges of all UID sets that one SEARCH keeps, 8 octets each; NO [LIMIT]. A key that the largest mailbox can have
+/// twice.
+pub const SEARCH_RANGES_MAX: usize = 2 * SEQ_MAP_RANGES_MAX;
+/// Flags and keywords of one SEARCH that are looked up in the index, each in one go over its mailbox; the others are
+/// asked of each message's row.
+pub const SEARCH_FLAGS_MAX: usize = 4;
 /// Patterns in one LIST; NO [LIMIT].
 pub const LIST_PATTERNS_MAX: usize = 32;
+/// Octets of all patterns of one LIST with their reference; NO [LIMIT]. Each of them is held against each name in one
+/// go of a reader's lane.
+pub const LIST_PATTERNS_BYTES_MAX: usize = 2 * MAILBOX_NAME_BYTES_MAX;
 /// Items in one FETCH; NO [LIMIT].
 pub const FETCH_ITEMS_MAX: usize = 64;
 /// Names in one HEADER.FIELDS; NO [LIMIT].

@@ -148,6 +148,8 @@ impl<'s> Dialogue<'s> {
                 self.conn.flush(REPLY).await?;
                 self.conn.start_tls(&self.server.tls, HANDSHAKE).await?;
                 self.framer = LineFramer::default();
+                // What was proven in plain text (`plain_text_login`) is forgotten with the rest.
+                self.login = None;
                 Event::TlsReady
             }
             Action::Verify { user, password } => {
@@ -201,6 +203,7 @@ impl<'s> Dialogue<'s> {
     }
 
     async fn next(&mut self) -> io::Result<Next> {
+        let since = Instant::now();
         loop {
             if self
                 .login
@@ -226,19 +229,20 @@ impl<'s> Dialogue<'s> {
                 }
                 Framed::More { consume } => self.conn.consume(consume),
             }
-            if let Some(end) = self.wait().await? {
+            if let Some(end) = self.wait(since).await? {
                 return Ok(end);
             }
         }
     }
 
     /// Waits for more input, or for a reason to stop waiting. Replies leave first: whoever pipelines gets them in
-    /// one piece.
-    async fn wait(&mut self) -> io::Result<Option<Next>> {
+    /// one piece. A whole line must come within the deadline that began at `since`, not only its next octet.
+    async fn wait(&mut self, since: Instant) -> io::Result<Option<Next>> {
         self.conn.flush(REPLY).await?;
+        let left = COMMAND.saturating_sub(since.elapsed());
         let patience = match &self.incoming {
-            Some(incoming) => incoming.patience().min(COMMAND),
-            None => COMMAND,
+            Some(incoming) => incoming.patience().min(left),
+            None => left,
         };
         let login = self.login.as_mut();
         let revoked = async {

@@ -90,6 +90,7 @@ impl<R> Session<R> {
         if !reply.is_refusal() {
             // Who delivers mail may err in between.
             self.bad_commands = 0;
+            self.idle_commands = 0;
         }
         self.ended(reply, out)
     }

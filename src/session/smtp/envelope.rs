@@ -107,6 +107,9 @@ impl<R> Session<R> {
         }
         let held: usize = mail.recipients.iter().map(recipient_bytes).sum();
         if mail.recipients.len() >= RECIPIENTS_MAX || held >= RECIPIENTS_BYTES_MAX {
+            if self.chats() {
+                return close(&super::CHATTING, out);
+            }
             let reply = Reply::new(
                 452,
                 "4.5.3",

@@ -12,7 +12,9 @@ mod login;
 #[cfg(test)]
 mod tests;
 
-use crate::limits::{BAD_COMMANDS_MAX, SMTP_AUTH_LINE_BYTES_MAX, SMTP_LINE_BYTES_MAX};
+use crate::limits::{
+    BAD_COMMANDS_MAX, IDLE_COMMANDS_MAX, SMTP_AUTH_LINE_BYTES_MAX, SMTP_LINE_BYTES_MAX,
+};
 use crate::wire::address::Address;
 use crate::wire::line::LineFault;
 use crate::wire::sasl;
@@ -262,6 +264,7 @@ pub struct Session<R> {
     chunks: Chunks,
     waiting: Waiting,
     bad_commands: u32,
+    idle_commands: u32,
     refused_recipients: u32,
 }
 
@@ -281,6 +284,7 @@ const REVOKED: Reply = Reply::new(
 );
 const EARLY: Reply = Reply::new(554, "5.5.1", "You spoke before the greeting; goodbye");
 const TOO_MANY_BAD: Reply = Reply::new(421, "4.7.0", "Too many errors; goodbye");
+const CHATTING: Reply = Reply::new(421, "4.7.0", "Many commands and no mail; goodbye");
 const CONFUSED: Reply = Reply::new(421, "4.3.0", "Lost track of the dialogue; closing");
 
 impl<R> Session<R> {
@@ -297,6 +301,7 @@ impl<R> Session<R> {
             chunks: Chunks::None,
             waiting: Waiting::Nothing,
             bad_commands: 0,
+            idle_commands: 0,
             refused_recipients: 0,
         }
     }
@@ -397,6 +402,14 @@ impl<R> Session<R> {
     }
 
     fn command(&mut self, command: Command<'_>, out: &mut Vec<u8>) -> Action {
+        use Command as C;
+        let idle = matches!(
+            command,
+            C::Helo(_) | C::Ehlo(_) | C::Rset | C::Noop | C::Help | C::Vrfy
+        );
+        if idle && self.chats() {
+            return close(&CHATTING, out);
+        }
         match command {
             Command::Helo(name) => self.hello_command(name, false, out),
             Command::Ehlo(name) => self.hello_command(name, true, out),
@@ -420,6 +433,12 @@ impl<R> Session<R> {
             Command::StartTls => self.starttls_command(out),
             Command::Auth { mechanism, initial } => self.auth_command(mechanism, initial, out),
         }
+    }
+
+    /// One more command that brings no mail; whether it was one too many.
+    fn chats(&mut self) -> bool {
+        self.idle_commands += 1;
+        self.idle_commands > IDLE_COMMANDS_MAX
     }
 
     /// RSET and everything that means the same: the sender, the recipients and the content go.

@@ -3,7 +3,7 @@
 
 use super::scan::{Parsed, Reject, Scan};
 use super::status::StatusItem;
-use crate::limits::LIST_PATTERNS_MAX;
+use crate::limits::{LIST_PATTERNS_BYTES_MAX, LIST_PATTERNS_MAX, MAILBOX_NAME_BYTES_MAX};
 
 /// A LIST command.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -62,6 +62,10 @@ impl Scan<'_> {
             list.patterns = self.list_patterns()?;
         } else {
             list.patterns.push(self.list_mailbox()?);
+        }
+        let bytes = |pattern: &Box<str>| list.reference.len() + pattern.len();
+        if list.patterns.iter().map(bytes).sum::<usize>() > LIST_PATTERNS_BYTES_MAX {
+            return Err(Reject::Limit("patterns are too long together"));
         }
         if self.take(b' ') && !self.at_end() {
             if !self.word("RETURN") {
@@ -145,44 +149,145 @@ impl Scan<'_> {
     }
 }
 
-/// Whether `name` matches `pattern`: `*` is anything, `%` anything without `/`; INBOX has no case. Time is the product
-/// of both lengths at worst, whatever the wildcards.
+/// Whether `name` matches `pattern`: `*` is anything, `%` anything without `/`; INBOX has no case. Whatever the
+/// wildcards, an octet of the pattern costs a few operations on `WORDS` words; a name longer than
+/// `MAILBOX_NAME_BYTES_MAX`, which no mailbox has, matches nothing.
 pub fn matches(pattern: &str, name: &str) -> bool {
-    let inbox = name == "INBOX" || name.starts_with("INBOX/");
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    // reached[i]: the pattern so far can end in front of name[i].
-    let mut reached = vec![false; name.len() + 1];
-    if let Some(first) = reached.first_mut() {
-        *first = true;
+    if name.len() > MAILBOX_NAME_BYTES_MAX {
+        return false;
     }
-    for p in pattern {
-        let mut next = vec![false; name.len() + 1];
-        let mut carry = false;
-        for (i, into) in next.iter_mut().enumerate() {
-            let here = reached.get(i).copied().unwrap_or(false);
-            let before = i.checked_sub(1);
-            let octet = before.and_then(|b| name.get(b)).copied();
-            *into = match p {
-                b'*' => carry || here,
-                b'%' => here || (carry && octet != Some(b'/')),
-                _ => {
-                    before
-                        .and_then(|b| reached.get(b))
-                        .copied()
-                        .unwrap_or(false)
-                        && octet.is_some_and(|o| {
-                            o == *p || (inbox && i <= 5 && o.eq_ignore_ascii_case(p))
-                        })
-                }
-            };
-            carry = *into;
+    // Bit i: the pattern so far can end in front of the name's octet i.
+    let mut reached = Places::default();
+    reached.set(0);
+    let (anything, mut level) = (Places::below(name.len()), Places::below(name.len()));
+    for (at, octet) in name.bytes().enumerate() {
+        if octet == b'/' {
+            level.clear(at);
         }
-        reached = next;
-        if !reached.contains(&true) {
+    }
+    let mut literals = Literals::new(name);
+    for p in pattern.bytes() {
+        reached = match p {
+            b'*' => reached.through(&anything),
+            b'%' => reached.through(&level),
+            p => reached.and(&literals.places(p)).next(),
+        };
+        if reached.is_empty() {
             return false;
         }
     }
-    reached.last().copied().unwrap_or(false)
+    reached.has(name.len())
+}
+
+/// Words of bits for every place in a name and the one behind it.
+const WORDS: usize = (MAILBOX_NAME_BYTES_MAX + 1).div_ceil(64);
+
+/// A set of places in a name.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Places([u64; WORDS]);
+
+impl Places {
+    /// 0 to `end`, `end` not included.
+    fn below(end: usize) -> Places {
+        let mut places = Places::default();
+        for (word, n) in places.0.iter_mut().zip(0..) {
+            *word = match end.saturating_sub(64 * n) {
+                64.. => u64::MAX,
+                bits => (1 << bits) - 1,
+            };
+        }
+        places
+    }
+
+    fn set(&mut self, at: usize) {
+        if let Some(word) = self.0.get_mut(at / 64) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    fn clear(&mut self, at: usize) {
+        if let Some(word) = self.0.get_mut(at / 64) {
+            *word &= !(1 << (at % 64));
+        }
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.0
+            .get(at / 64)
+            .is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    fn and(mut self, other: &Places) -> Places {
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a &= b);
+        self
+    }
+
+    /// Each place one further.
+    fn next(mut self) -> Places {
+        let mut carry = 0;
+        for word in &mut self.0 {
+            (*word, carry) = (*word << 1 | carry, *word >> 63);
+        }
+        self
+    }
+
+    /// These, and all that are reached from them over places of `over` only: the carry of an addition runs along
+    /// each unbroken row of ones.
+    fn through(self, over: &Places) -> Places {
+        let (mut all, mut carry) = (self, false);
+        for (all, over) in all.0.iter_mut().zip(&over.0) {
+            let (sum, first) = (*all & over).overflowing_add(*over);
+            let (sum, second) = sum.overflowing_add(u64::from(carry));
+            carry = first || second;
+            *all |= sum ^ over;
+        }
+        all
+    }
+}
+
+/// Where an octet stands in a name, looked for once.
+struct Literals<'a> {
+    name: &'a [u8],
+    /// Whether the name is INBOX or below it.
+    inbox: bool,
+    known: Vec<Places>,
+    /// Of each octet its number in `known` and one; 0: not looked for yet.
+    index: [u16; 256],
+}
+
+impl<'a> Literals<'a> {
+    fn new(name: &'a str) -> Literals<'a> {
+        Literals {
+            name: name.as_bytes(),
+            inbox: name == "INBOX" || name.starts_with("INBOX/"),
+            known: Vec::new(),
+            index: [0; 256],
+        }
+    }
+
+    fn places(&mut self, octet: u8) -> Places {
+        let index = self.index.get_mut(usize::from(octet));
+        let known = index.as_ref().and_then(|n| usize::from(**n).checked_sub(1));
+        if let Some(places) = known.and_then(|n| self.known.get(n)) {
+            return *places;
+        }
+        let mut places = Places::default();
+        for (at, found) in self.name.iter().enumerate() {
+            let folded = self.inbox && at < 5 && found.eq_ignore_ascii_case(&octet);
+            if *found == octet || folded {
+                places.set(at);
+            }
+        }
+        self.known.push(places);
+        if let (Some(index), Ok(n)) = (index, u16::try_from(self.known.len())) {
+            *index = n;
+        }
+        places
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +326,58 @@ mod tests {
     fn many_wildcards_cost_no_time() {
         assert!(!matches(&"*a".repeat(250), &"a".repeat(249)));
         assert!(matches(&"*%".repeat(250), &"a/".repeat(250)));
+    }
+
+    /// As the RFC says it, place by place and without haste.
+    fn plainly(pattern: &[u8], name: &[u8]) -> bool {
+        let rest = |from: usize| (from..=name.len()).map(|to| name.get(to..).unwrap_or_default());
+        match (pattern.split_first(), name.split_first()) {
+            (None, _) => name.is_empty(),
+            (Some((b'*', more)), _) => rest(0).any(|name| plainly(more, name)),
+            (Some((b'%', more)), _) => {
+                let level = name.iter().position(|c| *c == b'/').unwrap_or(name.len());
+                rest(0).take(level + 1).any(|name| plainly(more, name))
+            }
+            (Some((p, more)), Some((c, name))) => p == c && plainly(more, name),
+            (Some(_), None) => false,
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn agrees_with_the_plain_reading(pattern in "[ab/%*]{0,9}", name in "[ab/]{0,9}", before in 0usize..130) {
+            // Moved along, so that the borders of words are met.
+            let (pattern, name) = (format!("{}{pattern}", "c".repeat(before)), format!("{}{name}", "c".repeat(before)));
+            proptest::prop_assert_eq!(matches(&pattern, &name), plainly(pattern.as_bytes(), name.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn names_and_patterns_have_their_bounds() {
+        let longest = "ab".repeat(MAILBOX_NAME_BYTES_MAX / 2);
+        assert!(matches("*b", &longest) && matches("%", &longest) && matches(&longest, &longest));
+        assert!(!matches("*", &format!("{longest}a")));
+        let list = |patterns: usize, bytes: usize| {
+            let pattern = vec!["x".repeat(bytes); patterns].join(" ");
+            Scan::new(format!("\"\" ({pattern})").as_bytes())
+                .list()
+                .map(|_| ())
+        };
+        let most = LIST_PATTERNS_BYTES_MAX / 32;
+        assert_eq!(list(32, most - 1), Ok(()));
+        assert_eq!(list(32, most), Ok(()));
+        assert_eq!(
+            list(32, most + 1),
+            Err(Reject::Limit("patterns are too long together"))
+        );
+        let reference = "x".repeat(MAILBOX_NAME_BYTES_MAX);
+        let all = |patterns: &str| {
+            Scan::new(format!("{reference} {patterns}").as_bytes())
+                .list()
+                .map(|_| ())
+        };
+        assert_eq!(all("*"), Ok(()));
+        assert!(all("(* *)").is_err());
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl From<StoreError> for Stop {
 pub(super) struct Asked {
     pub row: MessageRow,
     content: Option<ContentReader>,
-    /// Answers to BODY and TEXT. The same questions come again in the same order, because all answers before are the
+    /// Answers that cost something. The same questions come again in the same order, because all answers before are the
     /// same.
     answers: Vec<bool>,
     /// For the question behind them.
@@ -84,7 +84,9 @@ impl Asked {
             needles,
             budget,
             header: None,
-            texts: 0,
+            envelope: None,
+            questions: 0,
+            answered: false,
         }
     }
 }
@@ -96,30 +98,70 @@ pub(super) struct Message<'a> {
     needles: &'a Needles,
     budget: &'a mut Budget,
     header: Option<Vec<u8>>,
-    /// Questions for texts so far.
-    texts: usize,
+    envelope: Option<Vec<u8>>,
+    /// Questions so far that cost something.
+    questions: usize,
+    /// One of them was answered in this slice.
+    answered: bool,
 }
 
 impl Message<'_> {
     pub fn answer(&mut self, ask: &Ask) -> Result<bool, Stop> {
         Ok(match ask {
+            Ask::Flag(flag, set) => self.asked.row.flags.contains(*flag) == *set,
             Ask::Larger(bytes) => self.asked.row.served_bytes > *bytes,
             Ask::Smaller(bytes) => self.asked.row.served_bytes < *bytes,
             Ask::Internal(test) => test.holds(self.asked.row.internal_secs),
-            Ask::Sent(test) => sent_day(&self.reader.summary(self.asked.row.content)?.envelope)
-                .is_some_and(|secs| test.holds(secs)),
+            ask => return self.looked_up(ask),
+        })
+    }
+
+    /// A question that costs something: answered before, or now. Behind an answer of this slice it may have to wait.
+    fn looked_up(&mut self, ask: &Ask) -> Result<bool, Stop> {
+        let number = self.questions;
+        self.questions += 1;
+        if let Some(answer) = self.asked.answers.get(number) {
+            return Ok(*answer);
+        }
+        if self.answered && self.budget.is_spent() {
+            return Err(Stop::Paused);
+        }
+        let answer = self.look_up(ask)?;
+        self.asked.answers.push(answer);
+        self.answered = true;
+        Ok(answer)
+    }
+
+    fn look_up(&mut self, ask: &Ask) -> Result<bool, Stop> {
+        Ok(match ask {
+            Ask::Flag(..) | Ask::Larger(_) | Ask::Smaller(_) | Ask::Internal(_) => false,
+            Ask::Sent(test) => sent_day(self.envelope()?).is_some_and(|secs| test.holds(secs)),
             Ask::Envelope(field, text) => {
-                let envelope = self.reader.summary(self.asked.row.content)?.envelope;
                 let needle = self.needle(text)?;
-                envelope_holds(&envelope, envelope_index(*field), &needle)
+                envelope_holds(self.envelope()?, envelope_index(*field), &needle)
             }
             Ask::Header(name, text) => {
                 let needle = self.needle(text)?;
-                field_holds(self.header()?, name, &needle)
+                let holds = field_holds(self.header()?, name, &needle);
+                self.spend_header();
+                holds
             }
             Ask::Body(text) => self.text_holds(text, Scope::Body)?,
             Ask::Text(text) => self.text_holds(text, Scope::Text)?,
         })
+    }
+
+    /// A look through the header block.
+    fn spend_header(&mut self) {
+        let bytes = self.header.as_ref().map_or(0, Vec::len);
+        self.budget.octets = self.budget.octets.saturating_sub(bytes);
+    }
+
+    fn envelope(&mut self) -> Result<&[u8], StoreError> {
+        if self.envelope.is_none() {
+            self.envelope = Some(self.reader.summary(self.asked.row.content)?.envelope);
+        }
+        Ok(self.envelope.as_deref().unwrap_or_default())
     }
 
     fn needle(&self, text: &str) -> Result<Arc<Needle>, StoreError> {
@@ -148,22 +190,15 @@ impl Message<'_> {
         Ok(self.header.as_deref().unwrap_or_default())
     }
 
-    /// A question for a text: answered before, or looked for now.
+    /// Goes on where the slice before stopped.
     fn text_holds(&mut self, text: &str, scope: Scope) -> Result<bool, Stop> {
-        let number = self.texts;
-        self.texts += 1;
-        if let Some(answer) = self.asked.answers.get(number) {
-            return Ok(*answer);
-        }
         let mut searcher = match self.asked.searcher.take() {
             Some(searcher) => searcher,
             None => self.searcher(text, scope)?,
         };
         let result = self.scan(&mut searcher);
-        match &result {
-            Ok(holds) => self.asked.answers.push(*holds),
-            Err(Stop::Paused) => self.asked.searcher = Some(searcher),
-            Err(Stop::Failed(_)) => {}
+        if let Err(Stop::Paused) = &result {
+            self.asked.searcher = Some(searcher);
         }
         result
     }
@@ -174,6 +209,7 @@ impl Message<'_> {
         let mut searcher = Searcher::new(self.needle(text)?, scope, &structure);
         if scope == Scope::Text {
             searcher.header(self.header()?);
+            self.spend_header();
         }
         Ok(searcher)
     }

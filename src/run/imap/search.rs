@@ -4,7 +4,7 @@
 use super::asked::{Asked, Budget, Needles, Stop};
 use super::reply::Reply;
 use super::{End, Session};
-use crate::limits::{MAILBOX_MESSAGES_MAX, SEARCH_BYTES};
+use crate::limits::{MAILBOX_MESSAGES_MAX, SEARCH_BYTES, SEARCH_FLAGS_MAX};
 use crate::session::imap::search::{Ask, ENVELOPE_FIELDS, Index, Node, answer, plan};
 use crate::store::reader::{RowRange, SummaryRef};
 use crate::store::row::MessageRow;
@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const SLICE_TIME: Duration = Duration::from_millis(10);
 /// Messages that wait for a look at their content.
 const ROWS_AHEAD: usize = 64;
+/// Questions to rows between two looks at the clock; a row itself is worth a few.
+const ASKS_AT_ONCE: u32 = 256;
 
 impl Session {
     pub(super) async fn search(
@@ -50,7 +52,10 @@ impl Session {
         let mut place = imap.places.take(account, SEARCH_BYTES).await;
         let mut hunt = match self.read(move |reader| begin(reader, ground, &key)).await {
             Ok(hunt) => Box::new(hunt),
-            Err(error) => return Ok(error.into()),
+            Err(Unplanned::TooMuch) => {
+                return Ok(Reply::no(Code::Limit, "too many sets of messages at once"));
+            }
+            Err(Unplanned::Trouble(error)) => return Ok(error.into()),
         };
         while !hunt.done {
             let (back, result) = self
@@ -116,37 +121,67 @@ struct Ground {
 struct Leaves<'a> {
     ground: &'a Ground,
     reader: &'a mut Reader,
+    /// How many flags were looked up: each took a walk through the mailbox.
+    flags: usize,
+}
+
+/// Why a search does not begin.
+enum Unplanned {
+    /// More sets than one search may hold.
+    TooMuch,
+    Trouble(StoreError),
+}
+
+impl From<StoreError> for Unplanned {
+    fn from(error: StoreError) -> Unplanned {
+        Unplanned::Trouble(error)
+    }
 }
 
 impl Index for Leaves<'_> {
-    type Error = StoreError;
+    type Error = Unplanned;
 
     fn all(&self) -> &UidSet {
         &self.ground.all
     }
 
-    fn set(&mut self, key: &Key) -> Result<Option<UidSet>, StoreError> {
+    fn set(&mut self, key: &Key) -> Result<Option<UidSet>, Unplanned> {
         let ground = self.ground;
-        Ok(Some(match key {
-            Key::All => ground.all.clone(),
+        Ok(match key {
+            Key::All => Some(UidSet::range(1, u32::MAX)),
             Key::Flag(flag, set) => self.flagged(*flag, *set)?,
-            Key::Keyword(name, set) => match (ground.keywords.find(name), set) {
-                (Some(flag), set) => self.flagged(flag, *set)?,
-                (None, true) => UidSet::new(),
-                (None, false) => ground.all.clone(),
+            Key::Keyword(name, set) => match ground.keywords.find(name) {
+                Some(flag) => self.flagged(flag, *set)?,
+                None => None,
             },
-            Key::Recent(true) => (*ground.recent).clone(),
-            Key::Recent(false) => ground.all.difference(&ground.recent),
-            Key::Uid(set) => set.resolve(ground.map.last_uid().max(1)),
-            Key::Sequence(set) => ground.map.uids_of(&set.resolve(ground.map.len())),
-            _ => return Ok(None),
-        }))
+            Key::Recent(true) => Some((*ground.recent).clone()),
+            Key::Recent(false) => Some(ground.all.difference(&ground.recent)),
+            Key::Uid(set) => Some(set.resolve(ground.map.last_uid().max(1))),
+            Key::Sequence(set) => Some(ground.map.uids_of(&set.resolve(ground.map.len()))),
+            _ => None,
+        })
+    }
+
+    fn keyword(&self, name: &str) -> Option<Flags> {
+        self.ground.keywords.find(name)
+    }
+
+    fn too_much(&self) -> Unplanned {
+        Unplanned::TooMuch
     }
 }
 
 impl Leaves<'_> {
-    fn flagged(&mut self, flag: Flags, set: bool) -> Result<UidSet, StoreError> {
-        self.reader.uids_with_flags(self.ground.mailbox, flag, set)
+    /// None when the rows are to be asked instead.
+    fn flagged(&mut self, flag: Flags, set: bool) -> Result<Option<UidSet>, StoreError> {
+        if self.flags == SEARCH_FLAGS_MAX {
+            return Ok(None);
+        }
+        self.flags += 1;
+        let uids = self
+            .reader
+            .uids_with_flags(self.ground.mailbox, flag, set)?;
+        Ok(Some(uids))
     }
 }
 
@@ -170,12 +205,13 @@ struct Hunt {
 /// A question that only the content answers.
 struct Deferred;
 
-fn begin(reader: &mut Reader, ground: Ground, key: &Key) -> Result<Hunt, StoreError> {
+fn begin(reader: &mut Reader, ground: Ground, key: &Key) -> Result<Hunt, Unplanned> {
     let node = plan(
         key,
         &mut Leaves {
             ground: &ground,
             reader,
+            flags: 0,
         },
     )?;
     let mut needles = HashMap::new();
@@ -198,7 +234,7 @@ fn begin(reader: &mut Reader, ground: Ground, key: &Key) -> Result<Hunt, StoreEr
         done: false,
     };
     if let Node::Set(set) = &hunt.node {
-        hunt.found = set.clone();
+        hunt.found = set.intersection(&ground.all);
         hunt.done = true;
     }
     Ok(hunt)
@@ -229,17 +265,23 @@ impl Hunt {
         let from_uid = first.max(self.next_uid);
         let (node, needles) = (&self.node, &self.needles);
         let (found, undecided) = (&mut self.found, &mut self.undecided);
-        let (mut stopped_at, mut seen) = (None, 0u32);
+        let (mut stopped_at, mut asks) = (None, 0u32);
         let mut each = |row: &MessageRow, envelope: &[u8]| {
-            match node.holds(row.uid, &mut |ask| {
+            let held = node.holds(row.uid, &mut |ask| {
+                asks += 1;
                 answer_by_row(ask, row, envelope, needles)
-            }) {
+            });
+            match held {
                 Ok(true) => found.insert(row.uid),
                 Ok(false) => {}
                 Err(Deferred) => undecided.push_back(row.clone()),
             }
-            seen += 1;
-            let go_on = undecided.len() < ROWS_AHEAD && (seen % 64 != 0 || Instant::now() < until);
+            asks += ASKS_AT_ONCE / 64;
+            let look = asks >= ASKS_AT_ONCE;
+            if look {
+                asks = 0;
+            }
+            let go_on = undecided.len() < ROWS_AHEAD && (!look || Instant::now() < until);
             if !go_on {
                 stopped_at = Some(row.uid);
             }
@@ -303,6 +345,7 @@ fn answer_by_row(
     needles: &Needles,
 ) -> Result<bool, Deferred> {
     Ok(match ask {
+        Ask::Flag(flag, set) => row.flags.contains(*flag) == *set,
         Ask::Larger(bytes) => row.served_bytes > *bytes,
         Ask::Smaller(bytes) => row.served_bytes < *bytes,
         Ask::Internal(test) => test.holds(row.internal_secs),

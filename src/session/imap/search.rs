@@ -1,8 +1,10 @@
 //! How a SEARCH is decided: the keys that the index answers become sets at once, the rest is asked message by message,
 //! the cheap questions first.
 
+use crate::limits::SEARCH_RANGES_MAX;
 use crate::wire::imap::command::Numbers;
 use crate::wire::imap::date::Day;
+use crate::wire::imap::flag::Flags;
 use crate::wire::imap::search::{DateHow, DateOf, EnvelopeField, Key, SearchReturn};
 use crate::wire::imap::uid_set::UidSet;
 use std::cmp::Ordering;
@@ -10,7 +12,7 @@ use std::cmp::Ordering;
 /// A key whose set-like parts are sets already.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Node {
-    /// These UIDs.
+    /// Of the view's UIDs these, and whatever else is in the set.
     Set(UidSet),
     /// A question to one message.
     Ask(Ask),
@@ -25,6 +27,8 @@ pub enum Node {
 /// A question to one message, in the order of its cost.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Ask {
+    /// Its row: a flag is set or not.
+    Flag(Flags, bool),
     /// Its row: larger than.
     Larger(u64),
     /// Its row: smaller than.
@@ -85,23 +89,36 @@ pub trait Index {
     type Error;
     /// All UIDs of the view.
     fn all(&self) -> &UidSet;
-    /// The UIDs of a leaf key (flags, keywords, recent, UIDs, sequence numbers); None for the others.
+    /// The UIDs of a leaf key (flags, keywords, recent, UIDs, sequence numbers), others beside those of the view do
+    /// no harm; None for keys that it does not answer.
     fn set(&mut self, key: &Key) -> Result<Option<UidSet>, Self::Error>;
+    /// The flag of this keyword; None when no message has it.
+    fn keyword(&self, name: &str) -> Option<Flags>;
+    /// Says that the plan would hold more than `SEARCH_RANGES_MAX`.
+    fn too_much(&self) -> Self::Error;
 }
 
-/// Turns keys into nodes. Depth is bounded by the parser.
+/// Turns keys into nodes. Depth is bounded by the parser, what the sets hold by `SEARCH_RANGES_MAX`.
 pub fn plan<I: Index>(key: &Key, index: &mut I) -> Result<Node, I::Error> {
+    planned(key, index, &mut 0)
+}
+
+/// `held`: ranges of the sets that stay in the plan.
+fn planned<I: Index>(key: &Key, index: &mut I, held: &mut usize) -> Result<Node, I::Error> {
     if let Some(set) = index.set(key)? {
-        return Ok(Node::Set(set.intersection(index.all())));
+        return Ok(Node::Set(set));
     }
     let field = |f: &EnvelopeField| ENVELOPE_FIELDS.iter().position(|e| e == f).unwrap_or(0) as u8;
     Ok(match key {
-        Key::And(keys) => and(keys
-            .iter()
-            .map(|k| plan(k, index))
-            .collect::<Result<_, _>>()?),
-        Key::Or(a, b) => or(vec![plan(a, index)?, plan(b, index)?]),
-        Key::Not(inner) => match plan(inner, index)? {
+        Key::And(keys) => joined(keys.iter(), UidSet::intersection, Node::And, index, held)?,
+        Key::Or(a, b) => joined(
+            [&**a, &**b].into_iter(),
+            UidSet::union,
+            Node::Or,
+            index,
+            held,
+        )?,
+        Key::Not(inner) => match planned(inner, index, held)? {
             Node::Set(set) => Node::Set(index.all().difference(&set)),
             node => Node::Not(Box::new(node)),
         },
@@ -117,54 +134,51 @@ pub fn plan<I: Index>(key: &Key, index: &mut I) -> Result<Node, I::Error> {
         Key::Body(text) | Key::Text(text) if text.is_empty() => Node::Set(index.all().clone()),
         Key::Body(text) => Node::Ask(Ask::Body(text.clone())),
         Key::Text(text) => Node::Ask(Ask::Text(text.clone())),
+        Key::Flag(flag, set) => Node::Ask(Ask::Flag(*flag, *set)),
+        Key::Keyword(name, set) => match index.keyword(name) {
+            Some(flag) => Node::Ask(Ask::Flag(flag, *set)),
+            None if *set => Node::Set(UidSet::new()),
+            None => Node::Set(index.all().clone()),
+        },
         // `Index::set` has answered these; were it wrong, nobody would be found.
-        Key::All
-        | Key::Flag(..)
-        | Key::Keyword(..)
-        | Key::Recent(_)
-        | Key::Uid(_)
-        | Key::Sequence(_) => Node::Set(UidSet::new()),
+        Key::All | Key::Recent(_) | Key::Uid(_) | Key::Sequence(_) => Node::Set(UidSet::new()),
     })
 }
 
-fn and(nodes: Vec<Node>) -> Node {
+/// AND or OR: sets become one set as they come, so that a long command holds one at a time.
+fn joined<'k, I: Index>(
+    keys: impl Iterator<Item = &'k Key>,
+    merge: fn(&UidSet, &UidSet) -> UidSet,
+    join: fn(Vec<Node>) -> Node,
+    index: &mut I,
+    held: &mut usize,
+) -> Result<Node, I::Error> {
     let (mut sets, mut rest) = (None::<UidSet>, Vec::new());
-    for node in nodes {
-        match node {
-            Node::Set(set) => {
-                sets = Some(sets.map_or_else(|| set.clone(), |s| s.intersection(&set)))
-            }
+    for key in keys {
+        match planned(key, index, held)? {
+            Node::Set(set) => sets = Some(sets.map_or_else(|| set.clone(), |s| merge(&s, &set))),
             node => rest.push(node),
         }
     }
-    merged(sets, rest, Node::And)
-}
-
-fn or(nodes: Vec<Node>) -> Node {
-    let (mut sets, mut rest) = (None::<UidSet>, Vec::new());
-    for node in nodes {
-        match node {
-            Node::Set(set) => sets = Some(sets.map_or_else(|| set.clone(), |s| s.union(&set))),
-            node => rest.push(node),
+    if rest.is_empty() {
+        return Ok(Node::Set(sets.unwrap_or_default()));
+    }
+    if let Some(set) = sets {
+        *held += set.ranges().len();
+        if *held > SEARCH_RANGES_MAX {
+            return Err(index.too_much());
         }
+        rest.push(Node::Set(set));
     }
-    merged(sets, rest, Node::Or)
-}
-
-fn merged(sets: Option<UidSet>, mut rest: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Node {
-    if let (Some(set), true) = (&sets, rest.is_empty()) {
-        return Node::Set(set.clone());
-    }
-    rest.extend(sets.map(Node::Set));
     rest.sort_by_key(Node::cost);
-    join(rest)
+    Ok(join(rest))
 }
 
 impl Node {
     fn cost(&self) -> u32 {
         match self {
             Node::Set(_) => 0,
-            Node::Ask(Ask::Larger(_) | Ask::Smaller(_) | Ask::Internal(_)) => 1,
+            Node::Ask(Ask::Flag(..) | Ask::Larger(_) | Ask::Smaller(_) | Ask::Internal(_)) => 1,
             Node::Ask(Ask::Sent(_) | Ask::Envelope(..)) => 2,
             Node::Ask(Ask::Header(..)) => 3,
             Node::Ask(Ask::Body(_) | Ask::Text(_)) => 4,
@@ -195,7 +209,7 @@ impl Node {
     /// The UIDs that can hold: nobody else needs to be asked.
     pub fn candidates(&self, all: &UidSet) -> UidSet {
         match self {
-            Node::Set(set) => set.clone(),
+            Node::Set(set) => set.intersection(all),
             Node::Ask(_) | Node::Not(_) => all.clone(),
             Node::And(nodes) => nodes
                 .iter()
@@ -295,7 +309,6 @@ fn esearch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::imap::flag::Flags;
     use crate::wire::imap::scan::Scan;
 
     struct Five(UidSet);
@@ -313,6 +326,10 @@ mod tests {
                 _ => None,
             })
         }
+        fn keyword(&self, name: &str) -> Option<Flags> {
+            (name == "known").then(|| Flags::keyword(3))
+        }
+        fn too_much(&self) {}
     }
 
     /// The UIDs found and how many questions were asked; message n has n octets.
@@ -349,9 +366,36 @@ mod tests {
             ("TEXT x LARGER 3 SEEN", "", 2),
             ("TEXT \"\" UNSEEN", "3:5", 0),
             ("OR (SEEN LARGER 1) (UID 5 TEXT x)", "2,5", 3),
+            ("UID 4:99", "4:5", 0),
+            ("NOT UID 4:99", "1:3", 0),
+            ("KEYWORD unknown", "", 0),
+            ("UNKEYWORD unknown UID 2", "2", 0),
+            ("KEYWORD known UID 2:3", "2:3", 2),
+            ("FLAGGED UID 1", "1", 1),
         ] {
             assert_eq!(found(text), (expected.into(), asked), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_plan_holds_is_bounded() {
+        // Each pair keeps a set of many ranges beside a question.
+        let gaps = |n: usize| {
+            (1..=n)
+                .map(|i| (2 * i).to_string())
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        let planned = |ranges: usize, pairs: usize| {
+            let set = gaps(ranges);
+            let text = vec![format!("(UID {set} LARGER 1)"); pairs].join(" ");
+            let key = Scan::new(text.as_bytes()).search().unwrap().key;
+            plan(&key, &mut Five(UidSet::range(1, 5))).map(|_| ())
+        };
+        let each = SEARCH_RANGES_MAX / 100;
+        assert_eq!(planned(each, 99), Ok(()));
+        assert_eq!(planned(each, 100), Ok(()));
+        assert_eq!(planned(each, 101), Err(()));
     }
 
     #[test]

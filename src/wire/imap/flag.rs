@@ -5,7 +5,7 @@ use super::scan::{Parsed, Reject, Scan};
 use crate::limits::{KEYWORD_BYTES_MAX, KEYWORDS_MAX};
 
 /// Bits 0..5 are system flags, bits 8..64 the account's keywords in the order in which they were first used.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Hash)]
 pub struct Flags(pub u64);
 
 impl Flags {

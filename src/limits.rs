@@ -151,9 +151,6 @@ pub const MAILBOX_MESSAGES_MAX: u32 = 4_000_000;
 /// Octets of all small literals of one IMAP command (names, passwords, search strings); BAD [TOOBIG]. Held with the
 /// command in the session's command buffer while it runs.
 pub const IMAP_LITERALS_BYTES_MAX: usize = 64 * 1024;
-/// Answers to pipelined commands that gather before they are written out, octets, apart from the last one. Held by the
-/// session.
-pub const IMAP_PIPELINED_BYTES_MAX: usize = 2 * 1024;
 /// Octets of refused literals that are read and thrown away to keep the framing; beyond it BYE. Nothing is held.
 pub const IMAP_SKIPPED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Nesting of SEARCH keys; BAD. Stack of the parser and of the search.

@@ -3,7 +3,9 @@
 
 use super::reply::{Reply, of_target};
 use super::{End, Session};
-use crate::limits::{BODY_BUFFER_WAIT_SECS, IMAP_SKIPPED_BYTES_MAX};
+use crate::limits::{
+    BODY_BUFFER_WAIT_SECS, CONTENT_BASE_SECS, CONTENT_BYTES_PER_SEC_MIN, IMAP_SKIPPED_BYTES_MAX,
+};
 use crate::run::body::{Body, Header, Share};
 use crate::run::lanes::now_millis;
 use crate::run::quota;
@@ -17,6 +19,7 @@ use crate::wire::imap::command::{Command, parse};
 use crate::wire::imap::frame::{Literal, Step, Sync};
 use crate::wire::imap::write::Code;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A message that may come in.
 struct Accepted {
@@ -122,10 +125,10 @@ impl Session {
 
     async fn take_message(&mut self, mut accepted: Accepted, bytes: u64) -> Result<Reply, End> {
         let incoming = &mut accepted.incoming;
-        let mut left = bytes;
+        let (begun, mut left) = (Instant::now(), bytes);
         while left > 0 {
             if self.conn.input().is_empty() {
-                self.more_input(COMMAND_PAUSE).await?;
+                self.more_input(pause(begun, bytes - left)).await?;
             }
             let input = self.conn.input();
             let most = usize::try_from(left)
@@ -172,7 +175,7 @@ impl Session {
 
     /// Reads the rest of the command, which must be nothing.
     async fn end_of_append(&mut self) -> Result<Option<Reply>, End> {
-        let step = self.next_line(COMMAND_PAUSE).await?;
+        let step = self.next_line().await?;
         let clean = step == Step::Command && self.framer.text().is_empty();
         self.framer.clear();
         Ok(if clean {
@@ -187,10 +190,10 @@ impl Session {
         if bytes > IMAP_SKIPPED_BYTES_MAX {
             return Err(End::Bye("literal is far too large"));
         }
-        let mut left = bytes;
+        let (begun, mut left) = (Instant::now(), bytes);
         while left > 0 {
             if self.conn.input().is_empty() {
-                self.more_input(COMMAND_PAUSE).await?;
+                self.more_input(pause(begun, bytes - left)).await?;
             }
             let n = self
                 .conn
@@ -262,6 +265,14 @@ impl Incoming {
             .await
             .map_err(Reply::from)
     }
+}
+
+/// How long the next octets of a message may take: nobody keeps a body buffer, which mail from elsewhere needs too, by
+/// sending an octet now and then.
+fn pause(begun: Instant, taken_bytes: u64) -> Duration {
+    let whole = CONTENT_BASE_SECS + taken_bytes / CONTENT_BYTES_PER_SEC_MIN;
+    let left = Duration::from_secs(whole).saturating_sub(begun.elapsed());
+    left.min(COMMAND_PAUSE)
 }
 
 /// Starts the scan as soon as the header block is there; nothing of ours is put in front.

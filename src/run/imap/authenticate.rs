@@ -3,7 +3,7 @@
 use super::reply::Reply;
 use super::{End, Session, User};
 use crate::run::login::LoginRefused;
-use crate::session::imap::gate::{COMMAND_PAUSE, capabilities};
+use crate::session::imap::gate::capabilities;
 use crate::wire::imap::frame;
 use crate::wire::imap::write::Code;
 use crate::wire::sasl::{Exchange, Mechanism, SaslError, Step};
@@ -33,7 +33,7 @@ impl Session {
                 Step::Challenge(base64) => {
                     self.out
                         .extend_from_slice(format!("+ {base64}\r\n").as_bytes());
-                    let line = self.next_line(COMMAND_PAUSE).await?;
+                    let line = self.next_line().await?;
                     step = exchange.respond(if line == frame::Step::Command {
                         self.framer.text()
                     } else {

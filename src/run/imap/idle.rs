@@ -2,6 +2,7 @@
 
 use super::reply::Reply;
 use super::{End, Session, revoked};
+use crate::limits::IMAP_TAG_BYTES_MAX;
 use crate::session::imap::gate::IDLE_KEEP_ALIVE;
 use crate::session::imap::view::{Expunges, Naming};
 use crate::wire::imap::frame::Step;
@@ -23,6 +24,10 @@ impl Session {
             let (taken, step) = self.framer.feed_line(self.conn.input());
             self.conn.consume(taken);
             match step {
+                // DONE has four octets.
+                Step::More if self.framer.text().len() > IMAP_TAG_BYTES_MAX => {
+                    return Err(End::Bye("DONE ends IDLE"));
+                }
                 Step::More => {}
                 Step::Command if self.framer.text().eq_ignore_ascii_case(b"DONE") => {
                     self.framer.clear();

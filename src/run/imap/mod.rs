@@ -36,7 +36,8 @@ use crate::run::login::CredentialWatch;
 use crate::run::notify::Watch;
 use crate::run::server::Server;
 use crate::session::imap::gate::{
-    COMMAND_PAUSE, Mistakes, Privacy, State, WRITE_PAUSE, capabilities, patience,
+    COMMAND_PAUSE, LOGIN_WITHIN, Mistakes, Privacy, State, WRITE_PAUSE, capabilities,
+    command_within, patience,
 };
 use crate::session::imap::view::View;
 use crate::store::{AccountId, MailboxId};
@@ -49,6 +50,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// BYE to a session whose login is no longer in force.
 const REVOKED: &str = "logged out: the password was changed, or the account disabled or removed";
@@ -112,6 +114,8 @@ struct Session {
     selected: Option<Box<Selected>>,
     /// Held while a large command comes in and runs.
     large: Option<OwnedSemaphorePermit>,
+    /// When the connection began: a stranger has to log in some time.
+    begun: Instant,
 }
 
 /// Who is logged in.
@@ -144,6 +148,7 @@ impl Session {
             user: None,
             selected: None,
             large: None,
+            begun: Instant::now(),
         }
     }
 
@@ -182,6 +187,8 @@ impl Session {
         if !self.framer.in_command() {
             self.large = None;
         }
+        // Whoever sends a thousand commands at once gets the answers as they come: they do not pile up here.
+        self.relieve().await?;
         match self.next_step().await? {
             Step::Continue => self.out.extend_from_slice(b"+ OK\r\n"),
             Step::Command => {
@@ -199,13 +206,15 @@ impl Session {
 
     /// Waits until something of a command is complete.
     async fn next_step(&mut self) -> Result<Step, End> {
+        let mut begun = None;
         loop {
             let step = self.feed(Framer::feed).await?;
             if step != Step::More {
                 return Ok(step);
             }
             let within = if self.framer.in_command() {
-                COMMAND_PAUSE
+                let begun = *begun.get_or_insert_with(Instant::now);
+                command_within(begun.elapsed())
             } else {
                 patience(self.state())
             };
@@ -214,13 +223,14 @@ impl Session {
     }
 
     /// Waits for a whole line that is no command.
-    async fn next_line(&mut self, within: Duration) -> Result<Step, End> {
+    async fn next_line(&mut self) -> Result<Step, End> {
+        let begun = Instant::now();
         loop {
             let step = self.feed(Framer::feed_line).await?;
             if step != Step::More {
                 return Ok(step);
             }
-            self.more_input(within).await?;
+            self.more_input(command_within(begun.elapsed())).await?;
         }
     }
 
@@ -263,7 +273,10 @@ impl Session {
     }
 
     /// Writes out what is to be said and waits for octets; ends when the server stops or the password changed.
-    async fn more_input(&mut self, within: Duration) -> Result<(), End> {
+    async fn more_input(&mut self, mut within: Duration) -> Result<(), End> {
+        if self.user.is_none() {
+            within = within.min(LOGIN_WITHIN.saturating_sub(self.begun.elapsed()));
+        }
         self.flush().await?;
         self.framer.release();
         let filled = tokio::select! {

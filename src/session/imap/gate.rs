@@ -130,10 +130,20 @@ pub fn patience(state: State) -> Duration {
 
 /// How long the rest of a command, its literals included, may pause.
 pub const COMMAND_PAUSE: Duration = Duration::from_secs(120);
+/// How long a command that has begun may take to come in, an APPEND's message apart: at most 130 KiB. A client that
+/// sends an octet now and then must not keep what a command holds.
+pub const COMMAND_WITHIN: Duration = Duration::from_secs(300);
+/// How long a connection may last without a login, whatever it says meanwhile: places are few.
+pub const LOGIN_WITHIN: Duration = Duration::from_secs(180);
 /// How long a client may leave a buffer of ours unread.
 pub const WRITE_PAUSE: Duration = Duration::from_secs(120);
 /// `* OK Still here` in IDLE: below the two or three minutes after which home routers forget a connection.
 pub const IDLE_KEEP_ALIVE: Duration = Duration::from_secs(120);
+
+/// How long the next octets of a command may take that began so long ago.
+pub fn command_within(elapsed: Duration) -> Duration {
+    COMMAND_WITHIN.saturating_sub(elapsed).min(COMMAND_PAUSE)
+}
 
 /// Counts commands that made no sense.
 #[derive(Default)]
@@ -249,6 +259,15 @@ mod tests {
         }
         assert_eq!(verdict(state, Privacy::Tls, "COPY 1 x"), None);
         assert_eq!(verdict(state, Privacy::Tls, "CLOSE"), None);
+    }
+
+    #[test]
+    fn octets_one_by_one_do_not_make_a_command_last() {
+        assert_eq!(command_within(Duration::ZERO), COMMAND_PAUSE);
+        let late = COMMAND_WITHIN - Duration::from_secs(1);
+        assert_eq!(command_within(late), Duration::from_secs(1));
+        assert_eq!(command_within(COMMAND_WITHIN), Duration::ZERO);
+        assert_eq!(command_within(COMMAND_WITHIN + late), Duration::ZERO);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Banner, HELO, EHLO with what is offered, STARTTLS, HELP.
+//! Banner, HELO, EHLO with what is offered, STARTTLS, HELP; and an end to talk without mail.
 
 use super::{Action, Hello, Role, Session};
-use crate::limits::RECIPIENTS_MAX;
+use crate::limits::{IDLE_COMMANDS_MAX, RECIPIENTS_MAX};
 use crate::wire::smtp::Reply;
 
 impl<R> Session<R> {
@@ -74,6 +74,12 @@ impl<R> Session<R> {
             }
         };
         self.answer(&reply, out)
+    }
+
+    /// One more command that brings no mail; whether it was one too many.
+    pub(super) fn chats(&mut self) -> bool {
+        self.idle_commands += 1;
+        self.idle_commands > IDLE_COMMANDS_MAX
     }
 
     pub(super) fn may_start_tls(&self) -> bool {

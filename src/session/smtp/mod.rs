@@ -12,9 +12,7 @@ mod login;
 #[cfg(test)]
 mod tests;
 
-use crate::limits::{
-    BAD_COMMANDS_MAX, IDLE_COMMANDS_MAX, SMTP_AUTH_LINE_BYTES_MAX, SMTP_LINE_BYTES_MAX,
-};
+use crate::limits::{BAD_COMMANDS_MAX, SMTP_AUTH_LINE_BYTES_MAX, SMTP_LINE_BYTES_MAX};
 use crate::wire::address::Address;
 use crate::wire::line::LineFault;
 use crate::wire::sasl;
@@ -433,12 +431,6 @@ impl<R> Session<R> {
             Command::StartTls => self.starttls_command(out),
             Command::Auth { mechanism, initial } => self.auth_command(mechanism, initial, out),
         }
-    }
-
-    /// One more command that brings no mail; whether it was one too many.
-    fn chats(&mut self) -> bool {
-        self.idle_commands += 1;
-        self.idle_commands > IDLE_COMMANDS_MAX
     }
 
     /// RSET and everything that means the same: the sender, the recipients and the content go.

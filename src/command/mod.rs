@@ -142,7 +142,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // A usage text stands by itself.
-            let name = if failure.text.contains("usage: ") { "" } else { "pillarbox: " };
+            let name = if failure.text.contains("usage: ") {
+                ""
+            } else {
+                "pillarbox: "
+            };
             eprintln!("{name}{}", failure.text.trim_end());
             ExitCode::from(failure.code)
         }

@@ -138,7 +138,11 @@ impl MemorySum {
                 fixed("accounts behind recipients", 1, TARGETS_BYTES_MAX),
                 fixed("failed and remembered logins", 1, LOGIN_TABLES_BYTES),
                 // A line that is read and the answer that is written.
-                fixed("control connections", CONTROL_CONNECTIONS_MAX, 2 * CONTROL_LINE_BYTES_MAX),
+                fixed(
+                    "control connections",
+                    CONTROL_CONNECTIONS_MAX,
+                    2 * CONTROL_LINE_BYTES_MAX,
+                ),
                 // Writer, readers, hashing and the socket thread.
                 fixed("threads", READER_LANES + 3, LANE_STACK_TOUCHED_BYTES),
                 fixed("the program itself", 1, BASE_BYTES),

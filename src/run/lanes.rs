@@ -24,6 +24,9 @@ const PUBLISH_AFTER: Duration = Duration::from_millis(500);
 /// Pause between looks for upkeep while nothing happens.
 const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 
+/// EX_SOFTWARE of sysexits.h: an internal error.
+const EXIT_SOFTWARE: i32 = 70;
+
 /// Doors to the lanes; cheap to clone.
 #[derive(Clone)]
 pub struct Lanes {
@@ -93,7 +96,16 @@ impl Lanes {
             committed: committed.clone(),
             hidden: hidden.clone(),
         };
-        threads.push(spawn("writer", move || lane.run())?);
+        threads.push(spawn("writer", move || {
+            if catch_unwind(AssertUnwindSafe(|| lane.run())).is_err() {
+                // What the writer holds in memory can be trusted no more; what it acknowledged is in the log. The
+                // supervisor starts us anew, and the next open replays.
+                log::error!(
+                    "bug: the writer panicked; the server ends here and starts again from its log"
+                );
+                std::process::exit(EXIT_SOFTWARE);
+            }
+        })?);
         Ok(Lanes {
             inner: Arc::new(Inner {
                 shared,

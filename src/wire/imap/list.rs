@@ -63,8 +63,9 @@ impl Scan<'_> {
         } else {
             list.patterns.push(self.list_mailbox()?);
         }
-        let bytes = |pattern: &Box<str>| list.reference.len() + pattern.len();
-        if list.patterns.iter().map(bytes).sum::<usize>() > LIST_PATTERNS_BYTES_MAX {
+        let reference_bytes = list.reference.len();
+        let patterns = list.patterns.iter();
+        if patterns.map(|p| reference_bytes + p.len()).sum::<usize>() > LIST_PATTERNS_BYTES_MAX {
             return Err(Reject::Limit("patterns are too long together"));
         }
         if self.take(b' ') && !self.at_end() {

@@ -24,7 +24,7 @@ def times(a, b):
 
 def write(ours, theirs, date):
     out = [f"# Pillarbox beside Postfix + Dovecot\n\nMeasured on {date} by `tests/bench/run`, both servers in the same run, one after the other, each from an empty directory.\n"
-           f"Machine: {machine()}.\nDelivered means: in the mailbox, seen by IMAP. Medians of {os.environ.get('RUNS', 3)} runs. Flushes and octets are what the block device saw; the rest of the machine counts into them.\n",
+           f"Machine: {machine()}.\nDelivered means: in the mailbox, seen by IMAP. Medians of {os.environ.get('RUNS', 3)} runs. Written is what the servers' processes wrote; to the disk, and flushes, are what the block device saw: whatever else runs on the machine counts into them.\n",
            "## Delivery\n", delivery(ours, theirs), "## Memory (PSS)\n", memory(ours, theirs), "## IMAP on a large mailbox of real mail\n", imap(ours, theirs)]
     if ours.get("instructions"):
         out += ["## Machine-independent\n", table(["per delivered message at 20 connections", "5 KB", "50 KB"], [["instructions, million (callgrind, user space)", *(figure(ours["instructions"][s] / 1e6) for s in (5_000, 50_000))],
@@ -38,8 +38,8 @@ def delivery(ours, theirs):
     for (conns, size), a in ours["delivery"].items():
         b = theirs["delivery"][conns, size]
         pair = lambda key: f"{figure(a[key])} / {figure(b[key])}"
-        lines.append([f"{size // 1000} KB, {conns}", pair("per_s"), times(a["per_s"], b["per_s"]), pair("p50_ms"), pair("p99_ms"), pair("cpu_ms"), pair("disk_kb"), figure(a["disk_kb"] * 1024 / size), pair("flushes"), pair("client_cpu_ms"), f"{a['failures']} / {b['failures']}"])
-    return table(["size, connections", "delivered/s, ours / theirs", "ratio", "p50 ms", "p99 ms", "CPU ms a message", "KB to the disk a message", "ours: octets per octet of mail", "flushes a message", "load's CPU ms", "failures"], lines)
+        lines.append([f"{size // 1000} KB, {conns}", pair("per_s"), times(a["per_s"], b["per_s"]), pair("p50_ms"), pair("p99_ms"), pair("cpu_ms"), pair("written_kb"), pair("disk_kb"), figure(a["disk_kb"] * 1024 / size), pair("flushes"), pair("client_cpu_ms"), f"{a['failures']} / {b['failures']}"])
+    return table(["size, connections", "delivered/s, ours / theirs", "ratio", "p50 ms", "p99 ms", "CPU ms a message", "KB written a message", "KB to the disk a message", "ours: octets per octet of mail", "flushes a message", "load's CPU ms", "failures"], lines)
 
 
 def memory(ours, theirs):
@@ -59,6 +59,8 @@ IMAP_ROWS = [("APPEND, messages/s", "append_per_s", 1), ("KB to the disk for eac
 def imap(ours, theirs):
     a, b = ours["imap"], theirs["imap"]
     lines = [[what, figure(a[key]), figure(b[key]), times(a[key], b[key]) if more else times(b[key], a[key])] for what, key, more in IMAP_ROWS]
+    for key in (k for k in a if k.endswith("_hits") and a[k] != b[k]):
+        lines.append([f"**not the same answer**: {key}", figure(a[key]), figure(b[key]), ""])
     e, f = ours["exists"], theirs["exists"]
     lines.append(["from the last 250 to EXISTS in 20 idle clients, p50 ms", figure(e["p50_ms"]), figure(f["p50_ms"]), times(f["p50_ms"], e["p50_ms"])])
     return table([f"{os.environ.get('BIG', '20000')} messages", "Pillarbox", "Postfix + Dovecot", "times better"], lines)
@@ -70,7 +72,7 @@ def promises(ours, theirs):
     slower = [what for what, key, more in IMAP_ROWS if key != "append_disk_kb" and ((a[key] < b[key]) if more else (a[key] > b[key]))]
     checks = [("5 KB at 64 connections: at least 10 x Postfix + Dovecot", d[64, 5_000]["per_s"] / t[64, 5_000]["per_s"], lambda x: x >= 10, "x"),
               ("5 KB at 20 connections: at most 0.4 ms CPU a message", d[20, 5_000]["cpu_ms"], lambda x: x <= 0.4, "ms"),
-              ("5 KB at 20 connections: at most 7 KB written a message", d[20, 5_000]["disk_kb"], lambda x: x <= 7, "KB"),
+              ("5 KB at 20 connections: at most 7 KB written a message (by the process; " + figure(d[20, 5_000]["disk_kb"]) + " at the device)", d[20, 5_000]["written_kb"], lambda x: x <= 7, "KB"),
               ("50 KB in batches: at most 1.10 octets to the disk per octet of mail, the index apart", d[64, 50_000]["disk_kb"] * 1024 / 50_000, lambda x: x <= 1.10, "with the index"),
               ("idle, just started: at most 8 MiB PSS", ours["idle"], lambda x: x <= 8, "MiB (20 accounts)"), ("200 idle IMAPS clients: at most 16 MiB, whole process", ours["idlers"]["pss_mib"], lambda x: x <= 16, "MiB PSS"),
               ("at most 5 ms from delivery to EXISTS", ours["exists"]["p50_ms"], lambda x: x is not None and x <= 5, "ms"), ("header FETCH at least 2 x Dovecot", b["headers_ms"] / a["headers_ms"], lambda x: x >= 2, "x"),

@@ -181,6 +181,9 @@ pub const IMAP_ANSWERS_BYTES_MAX: usize = 1400 * 1024;
 /// Of these, what the sessions of one account may hold: whose clients do not read is in nobody else's way. Six that
 /// stopped in the middle of a FETCH leave room for another command.
 pub const IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX: usize = 12 * FETCH_SLICE_BYTES + SEARCH_BYTES;
+/// A client that takes nothing of such octets for so long while somebody waits for them is cut off, seconds: deaf
+/// clients of a few accounts keep nobody waiting longer.
+pub const IMAP_ANSWER_UNREAD_SECS: u64 = 10;
 /// The end of an answer up to this size waits in the session for the tagged answer; what is longer is written out
 /// while its octets are still counted.
 pub const IMAP_ANSWER_TAIL_BYTES_MAX: usize = 2 * 1024;

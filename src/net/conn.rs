@@ -40,6 +40,26 @@ pub struct TlsInfo {
     pub server_name: Option<Box<str>>,
 }
 
+/// How long a peer may take for what we send. A plain `Duration` is the deadline alone.
+pub struct Patience<'a> {
+    /// For each buffer full.
+    pub within: Duration,
+    /// A peer that takes nothing for so long has to go when it is in the way.
+    pub pause: Duration,
+    /// Whether it is in the way now; asked after each pause.
+    pub in_the_way: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl From<Duration> for Patience<'_> {
+    fn from(within: Duration) -> Self {
+        Patience {
+            within,
+            pause: within,
+            in_the_way: &|| false,
+        }
+    }
+}
+
 /// Bytes `start..end` of a buffer that exists only while there are some.
 #[derive(Default)]
 struct Window {
@@ -114,27 +134,33 @@ impl Conn {
     /// Puts bytes into the out-buffer, writing whenever it is full. Each buffer full must be taken by the peer
     /// within the deadline (kind `TimedOut` otherwise). After an error or a cancelled call part of the bytes may
     /// have left: only `close` makes sense then.
-    pub async fn send(&mut self, mut bytes: &[u8], within: Duration) -> io::Result<()> {
+    pub async fn send(
+        &mut self,
+        mut bytes: &[u8],
+        within: impl Into<Patience<'_>>,
+    ) -> io::Result<()> {
+        let within = within.into();
         while !bytes.is_empty() {
             let taken = self.output.push(bytes);
             bytes = bytes.get(taken..).unwrap_or_default();
             if !bytes.is_empty() {
-                self.write_out(within).await?;
+                self.write_out(&within).await?;
             }
         }
         Ok(())
     }
 
     /// Writes out what `send` has gathered; its buffer is released.
-    pub async fn flush(&mut self, within: Duration) -> io::Result<()> {
-        self.write_out(within).await
+    pub async fn flush(&mut self, within: impl Into<Patience<'_>>) -> io::Result<()> {
+        let within = within.into();
+        self.write_out(&within).await
     }
 
     /// TLS from here on: after STARTTLS, or at once on the ports that start with it. Plain text that came in behind
     /// the command is dropped first (RFC 3207 section 6); what `send` gathered is written before. The handshake must
     /// end within the deadline. After an error the connection is gone; every later call fails.
     pub async fn start_tls(&mut self, tls: &Acceptor, within: Duration) -> io::Result<()> {
-        self.write_out(within).await?;
+        self.write_out(&within.into()).await?;
         self.input.clear();
         let Stream::Plain(socket) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(gone());
@@ -157,7 +183,7 @@ impl Conn {
         let linger = Duration::from_millis(CONN_LINGER_MILLIS_MAX);
         // Nobody is left to be told of an error here.
         let _ = timeout(linger, async {
-            self.write_out(linger).await?;
+            self.write_out(&linger.into()).await?;
             self.input.clear();
             match &mut self.stream {
                 Stream::Plain(socket) => {
@@ -174,26 +200,46 @@ impl Conn {
         .await;
     }
 
-    /// Writes the out-buffer and flushes it to the socket, within one deadline.
-    async fn write_out(&mut self, within: Duration) -> io::Result<()> {
-        if self.output.bytes().is_empty() {
+    /// Writes the out-buffer and flushes it to the socket, as long as patience lasts.
+    async fn write_out(&mut self, patience: &Patience<'_>) -> io::Result<()> {
+        let (stream, output) = (&mut self.stream, &mut self.output);
+        if output.bytes().is_empty() {
             return Ok(());
         }
-        let (stream, output) = (&mut self.stream, &mut self.output);
-        let write = poll_fn(|cx| {
-            while !output.bytes().is_empty() {
-                let written = ready!(stream.poll_write(cx, output.bytes()))?;
-                if written == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        let mut left = patience.within;
+        loop {
+            let before = output.bytes().len();
+            let pause = patience.pause.min(left);
+            match timeout(pause, poll_fn(|cx| poll_write_out(stream, output, cx))).await {
+                Ok(written) => {
+                    written?;
+                    output.clear();
+                    return Ok(());
                 }
-                output.consume(written);
+                Err(_) => left -= pause,
             }
-            stream.poll_flush(cx)
-        });
-        timeout(within, write).await.map_err(|_| timed_out())??;
-        output.clear();
-        Ok(())
+            let deaf = output.bytes().len() == before;
+            if left.is_zero() || (deaf && (patience.in_the_way)()) {
+                return Err(timed_out());
+            }
+        }
     }
+}
+
+/// Writes on where the last call stopped.
+fn poll_write_out(
+    stream: &mut Stream,
+    output: &mut Window,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    while !output.bytes().is_empty() {
+        let written = ready!(stream.poll_write(cx, output.bytes()))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        output.consume(written);
+    }
+    stream.poll_flush(cx)
 }
 
 /// One read into the window. Its buffer exists while it holds bytes or while a read is tried, not while waiting.

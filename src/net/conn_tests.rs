@@ -108,6 +108,53 @@ async fn a_peer_that_does_not_read_meets_the_deadline() {
     assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::TimedOut);
 }
 
+/// For how long somebody is heard who reads all that has come every `reads` (None: never) while others want its place.
+async fn heard_for(reads: Option<Duration>) -> Duration {
+    let (mut conn, client) = pair().await;
+    let patience = || Patience {
+        within: Duration::from_secs(120),
+        pause: Duration::from_secs(10),
+        in_the_way: &|| true,
+    };
+    let begun = tokio::time::Instant::now();
+    let sending = async {
+        while begun.elapsed() < Duration::from_secs(100) {
+            if conn.send(&[b'x'; 64 * 1024], patience()).await.is_err() {
+                break;
+            }
+        }
+        begun.elapsed()
+    };
+    let reading = async {
+        let Some(every) = reads else {
+            return std::future::pending::<Duration>().await;
+        };
+        let mut scrap = vec![0; 64 * 1024];
+        loop {
+            tokio::time::sleep(every).await;
+            while client.try_read(&mut scrap).is_ok() {}
+        }
+    };
+    tokio::select! {
+        heard = sending => heard,
+        never = reading => never,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deaf_peer_in_the_way_has_to_go() {
+    let pause = Duration::from_secs(10);
+    let deaf = heard_for(None).await;
+    // Octets may still move a little between the two ends of the kernel.
+    assert!(deaf >= pause && deaf <= 4 * pause, "{deaf:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_peer_in_the_way_is_heard() {
+    let slow = heard_for(Some(Duration::from_secs(4))).await;
+    assert!(slow >= Duration::from_secs(100), "{slow:?}");
+}
+
 #[tokio::test]
 async fn a_cancelled_fill_loses_nothing() {
     let (mut conn, mut client) = pair().await;

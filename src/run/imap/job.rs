@@ -6,8 +6,9 @@ use super::places::Place;
 use super::{End, Session};
 use crate::limits::{
     FETCH_BYTES, FETCH_SLICE_BYTES, FETCH_SUMMARY_BYTES, IMAP_ANSWER_TAIL_BYTES_MAX,
-    MAILBOX_MESSAGES_MAX,
+    IMAP_ANSWER_UNREAD_SECS, MAILBOX_MESSAGES_MAX,
 };
+use crate::net::conn::Patience;
 use crate::session::imap::gate::WRITE_PAUSE;
 use crate::store::reader::RowRange;
 use crate::store::row::MessageRow;
@@ -170,10 +171,18 @@ impl Session {
         Ok((next, pace))
     }
 
-    async fn send_slice(&mut self, slice: &[u8], goes_on: bool) -> Result<(), End> {
-        self.conn.send(slice, WRITE_PAUSE).await?;
+    /// Sends what counts as octets of a [`Place`]: while others wait for theirs, a client that takes nothing is cut off.
+    pub(super) async fn send_slice(&mut self, slice: &[u8], goes_on: bool) -> Result<(), End> {
+        let imap = &self.imap;
+        let wanted = || imap.places.wanted();
+        let patience = || Patience {
+            within: WRITE_PAUSE,
+            pause: Duration::from_secs(IMAP_ANSWER_UNREAD_SECS),
+            in_the_way: &wanted,
+        };
+        self.conn.send(slice, patience()).await?;
         if goes_on {
-            self.conn.flush(WRITE_PAUSE).await?;
+            self.conn.flush(patience()).await?;
         }
         Ok(())
     }

@@ -48,8 +48,9 @@ impl Session {
                     let imap = self.imap.clone();
                     let _place = imap.places.take(account, share).await;
                     self.out.extend_from_slice(&lines);
-                    self.relieve().await?;
-                    self.out = Vec::new();
+                    drop(lines);
+                    let out = std::mem::take(&mut self.out);
+                    self.send_slice(&out, false).await?;
                 } else {
                     self.out.extend_from_slice(&lines);
                 }

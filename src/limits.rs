@@ -96,6 +96,9 @@ pub const IDLE_COMMANDS_MAX: u32 = 100;
 pub const REFUSED_RECIPIENTS_MAX: u32 = 100;
 /// Wait for a command (RFC 5321 section 4.5.3.2.7), seconds; then 421 4.4.2.
 pub const SMTP_COMMAND_SECS: u64 = 300;
+/// The same of a client without a login while its service has no place free: a few strangers do not keep all others
+/// out for five minutes by saying nothing. 421 4.4.2.
+pub const SMTP_CROWDED_COMMAND_SECS: u64 = 30;
 /// Wait for the next octets of DATA or BDAT (RFC 5321 section 4.5.3.2.5), seconds; then 421 4.4.2.
 pub const SMTP_CONTENT_SECS: u64 = 180;
 /// Wait for a peer to take a reply, seconds; then the connection is dropped.

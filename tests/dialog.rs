@@ -17,6 +17,7 @@ mod smtp_socket;
 mod transcript;
 
 use live_box::LiveBox;
+use pillarbox::limits::{SMTP_COMMAND_SECS, SMTP_CROWDED_COMMAND_SECS};
 use std::path::Path;
 use transcript::Transcript;
 
@@ -51,4 +52,14 @@ async fn smtp_over_a_socket() {
         failed.extend(smtp_socket::play(&live, &transcript, number).await.err());
     }
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+/// Nobody is heard in port 25 while strangers who say nothing have all its places: their time is short then.
+#[tokio::test]
+async fn who_says_nothing_goes_sooner_when_places_are_wanted() {
+    let live = LiveBox::new("smtp-silence").await;
+    let seconds = smtp_socket::silence_lasts(&live, 1).await.as_secs();
+    assert_eq!(seconds, SMTP_CROWDED_COMMAND_SECS);
+    let seconds = smtp_socket::silence_lasts(&live, 2).await.as_secs();
+    assert_eq!(seconds, SMTP_COMMAND_SECS);
 }

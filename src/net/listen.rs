@@ -38,7 +38,7 @@ pub struct Gate {
 
 /// A place in a service; dropping it makes room for the next client.
 pub struct Place {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     callers: Arc<Mutex<HashMap<IpAddr, usize>>>,
     key: IpAddr,
 }
@@ -187,10 +187,17 @@ impl Gate {
         }
         *count += 1;
         Some(Place {
-            _permit: permit,
+            permit,
             callers: Arc::clone(&self.callers),
             key,
         })
+    }
+}
+
+impl Place {
+    /// Whether the service has no other place free: the next client waits for one.
+    pub fn is_last(&self) -> bool {
+        self.permit.semaphore().available_permits() == 0
     }
 }
 

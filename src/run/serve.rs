@@ -8,7 +8,7 @@ use super::{imap::Imap, smtp};
 use crate::config::{Config, Listen};
 use crate::limits::{DRAIN_MILLIS, PORT_TRIES, TLS_HANDSHAKE_SECS};
 use crate::net::conn::Conn;
-use crate::net::listen::{self, BindError, BindErrorKind, Gate, Listener};
+use crate::net::listen::{self, BindError, BindErrorKind, Gate, Listener, Place};
 use crate::session::smtp::Role;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -207,7 +207,7 @@ struct Door {
 impl Door {
     async fn accept_all(self, listener: Listener) {
         loop {
-            let (conn, place) = tokio::select! {
+            let client = tokio::select! {
                 biased;
                 () = self.server.drained() => return,
                 accepted = listener.accept(&self.gate, self.service.refusal()) => accepted,
@@ -219,18 +219,19 @@ impl Door {
                 self.service,
             );
             tokio::spawn(async move {
-                session(server, imap, conn, service).await;
-                drop((place, live));
+                session(server, imap, client, service).await;
+                drop(live);
             });
         }
     }
 }
 
-async fn session(server: Arc<Server>, imap: Arc<Imap>, mut conn: Conn, service: Service) {
+async fn session(server: Arc<Server>, imap: Arc<Imap>, client: (Conn, Place), service: Service) {
+    let (mut conn, place) = client;
     match service {
-        Service::Smtp => smtp::serve(server, conn, Role::Mx).await,
-        Service::Submission => smtp::serve(server, conn, Role::Submission).await,
-        Service::Submissions => smtp::serve(server, conn, Role::Submissions).await,
+        Service::Smtp => smtp::serve(server, (conn, place), Role::Mx).await,
+        Service::Submission => smtp::serve(server, (conn, place), Role::Submission).await,
+        Service::Submissions => smtp::serve(server, (conn, place), Role::Submissions).await,
         Service::Imap => imap.serve(conn).await,
         Service::Imaps => {
             // A client that cannot do TLS has nothing to say on this port.

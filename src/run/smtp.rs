@@ -7,10 +7,11 @@ use super::receive::{Envelope, Incoming, Known, owns_all, skip};
 use super::server::Server;
 use crate::config::Config;
 use crate::limits::{
-    BODY_BUFFER_WAIT_SECS, LOOKUP_KEPT_SECS, LOOKUPS_KEPT_MAX, SMTP_COMMAND_SECS, SMTP_REPLY_SECS,
-    TLS_HANDSHAKE_SECS,
+    BODY_BUFFER_WAIT_SECS, LOOKUP_KEPT_SECS, LOOKUPS_KEPT_MAX, SMTP_COMMAND_SECS,
+    SMTP_CONTENT_SECS, SMTP_CROWDED_COMMAND_SECS, SMTP_REPLY_SECS, TLS_HANDSHAKE_SECS,
 };
 use crate::net::conn::Conn;
+use crate::net::listen;
 use crate::session::smtp::{
     Action, Event, Place, Resolved, Role, SenderCheck, Session, Terms, Verified,
 };
@@ -28,12 +29,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 const COMMAND: Duration = Duration::from_secs(SMTP_COMMAND_SECS);
+const CONTENT: Duration = Duration::from_secs(SMTP_CONTENT_SECS);
+const CROWDED: Duration = Duration::from_secs(SMTP_CROWDED_COMMAND_SECS);
 const REPLY: Duration = Duration::from_secs(SMTP_REPLY_SECS);
 const HANDSHAKE: Duration = Duration::from_secs(TLS_HANDSHAKE_SECS);
 
 /// Serves one client to its end. A panic in here ends this connection alone: the caller spawns a task for each.
-pub async fn serve(server: Arc<Server>, conn: Conn, role: Role) {
-    let mut dialogue = Dialogue::new(&server, conn, role);
+pub async fn serve(server: Arc<Server>, client: (Conn, listen::Place), role: Role) {
+    let mut dialogue = Dialogue::new(&server, client, role);
     if let Err(error) = dialogue.run().await {
         log::debug!("{role:?} {}: {error}", dialogue.conn.peer());
     }
@@ -44,6 +47,8 @@ struct Dialogue<'s> {
     server: &'s Server,
     config: Arc<Config>,
     conn: Conn,
+    /// Its place in the service.
+    place: listen::Place,
     role: Role,
     session: Session<Known>,
     framer: LineFramer,
@@ -80,7 +85,8 @@ enum Next {
 }
 
 impl<'s> Dialogue<'s> {
-    fn new(server: &'s Server, conn: Conn, role: Role) -> Dialogue<'s> {
+    fn new(server: &'s Server, client: (Conn, listen::Place), role: Role) -> Dialogue<'s> {
+        let (conn, place) = client;
         let config = server.config();
         let terms = Terms {
             hostname: config.hostname.as_str().into(),
@@ -91,6 +97,7 @@ impl<'s> Dialogue<'s> {
             server,
             config,
             conn,
+            place,
             role,
             session: Session::new(role, terms),
             framer: LineFramer::default(),
@@ -239,11 +246,16 @@ impl<'s> Dialogue<'s> {
     /// one piece. A whole line must come within the deadline that began at `since`, not only its next octet.
     async fn wait(&mut self, since: Instant) -> io::Result<Option<Next>> {
         self.conn.flush(REPLY).await?;
-        let left = COMMAND.saturating_sub(since.elapsed());
+        let waited = since.elapsed();
         let patience = match &self.incoming {
-            Some(incoming) => incoming.patience().min(left),
-            None => left,
+            Some(incoming) => incoming.patience().min(CONTENT.saturating_sub(waited)),
+            None => COMMAND.saturating_sub(waited),
         };
+        if self.is_in_the_way() && waited >= CROWDED {
+            return Ok(Some(Next::TooSlow));
+        }
+        // The service may fill up meanwhile: it is looked at from time to time.
+        let look = patience.min(CROWDED);
         let login = self.login.as_mut();
         let revoked = async {
             match login {
@@ -255,13 +267,19 @@ impl<'s> Dialogue<'s> {
             biased;
             () = self.server.drained() => Ok(Some(Next::Drain)),
             () = revoked => Ok(Some(Next::Revoked)),
-            filled = self.conn.fill(patience) => match filled {
+            filled = self.conn.fill(look) => match filled {
                 Ok(0) => Ok(Some(Next::Ended)),
                 Ok(_) => Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && look < patience => Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(Some(Next::TooSlow)),
                 Err(error) => Err(error),
             },
         }
+    }
+
+    /// A stranger who holds a place that others wait for.
+    fn is_in_the_way(&self) -> bool {
+        self.login.is_none() && self.place.is_last()
     }
 
     async fn verify(&mut self, user: &str, password: &[u8]) -> Verified {
@@ -502,7 +520,7 @@ mod tests {
     /// Thousands of clients may wait at once: what one costs is in the sum of `limits`.
     #[test]
     fn a_session_is_small() {
-        fn size<F: Future>(_: impl Fn(Arc<Server>, Conn, Role) -> F) -> usize {
+        fn size<F: Future>(_: impl Fn(Arc<Server>, (Conn, listen::Place), Role) -> F) -> usize {
             size_of::<F>()
         }
         let bytes = size(serve);

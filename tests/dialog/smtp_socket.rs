@@ -2,14 +2,14 @@
 
 use crate::live_box::LiveBox;
 use crate::transcript::{Step, Transcript, matches};
-use pillarbox::net::conn::Conn;
+use pillarbox::net::listen::{self, Gate, Listener};
 use pillarbox::run::smtp;
 use pillarbox::session::smtp::Role;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// A server that does not answer in this time never will: not a measure, only an end.
@@ -29,22 +29,25 @@ pub struct Client {
 /// Connects from an address of its own (failed logins are counted by address); what is in `early` is sent before the
 /// server accepts.
 pub async fn connect(live: &LiveBox, role: Role, number: u8, early: &[u8]) -> Client {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    connect_through(&Gate::new(8), live, (role, number), early).await
+}
+
+async fn connect_through(
+    gate: &Gate,
+    live: &LiveBox,
+    (role, number): (Role, u8),
+    early: &[u8],
+) -> Client {
+    let listener = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = Listener::new(listener).unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     let ours = SocketAddr::from((Ipv4Addr::new(127, 0, 77, number), 0));
     socket.bind(ours).unwrap();
-    let mut plain = socket
-        .connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    let mut plain = socket.connect(listener.local()).await.unwrap();
     plain.set_nodelay(true).unwrap();
     plain.write_all(early).await.unwrap();
-    let (accepted, _) = listener.accept().await.unwrap();
-    tokio::spawn(smtp::serve(
-        live.server.clone(),
-        Conn::new(accepted).unwrap(),
-        role,
-    ));
+    let accepted = listener.accept(gate, b"").await;
+    tokio::spawn(smtp::serve(live.server.clone(), accepted, role));
     let mut client = Client {
         stream: None,
         plain: Some(plain),
@@ -54,6 +57,20 @@ pub async fn connect(live: &LiveBox, role: Role, number: u8, early: &[u8]) -> Cl
         client.tls(live).await;
     }
     client
+}
+
+/// How long a client is waited for that says nothing, in a service with so many places.
+pub async fn silence_lasts(live: &LiveBox, places: usize) -> Duration {
+    tokio::time::pause();
+    let mut client = connect_through(&Gate::new(places), live, (Role::Mx, 1), b"").await;
+    let begun = tokio::time::Instant::now();
+    let mut said = String::new();
+    let socket = client.plain.as_mut().unwrap();
+    socket.read_to_string(&mut said).await.unwrap();
+    let lasted = begun.elapsed();
+    tokio::time::resume();
+    assert!(said.contains("\r\n421 4.4.2 "), "{said}");
+    lasted
 }
 
 pub async fn play(live: &LiveBox, transcript: &Transcript, number: u8) -> Result<(), String> {

@@ -343,7 +343,7 @@ impl<'s> Dialogue<'s> {
         if let Some(lookup) = self.lookups.iter().find(|lookup| lookup.path == path) {
             return Resolved::Known(lookup.known.clone());
         }
-        let asked = path.clone();
+        let (asked, hostname) = (path.clone(), self.config.hostname.clone());
         let (separator, quota) = (self.config.detail_separator, self.config.quota_bytes);
         let resolution: Result<(Resolution, bool), StoreError> = self
             .server
@@ -352,7 +352,7 @@ impl<'s> Dialogue<'s> {
                 let state = reader.state();
                 state.set_detail_separator(separator);
                 let resolution = match &asked {
-                    Path::Address(address) => state.resolve(address)?,
+                    Path::Address(address) => state.resolve_on(&hostname, address)?,
                     Path::Local(_) | Path::Null => state.postmaster()?,
                 };
                 let full = match &resolution {

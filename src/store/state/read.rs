@@ -33,6 +33,27 @@ impl StateReader {
         Ok(resolve::resolve(&self.db, address, self.separator)?)
     }
 
+    /// What a recipient address means on a box of this name: the roles at its name lead to its owner even when the
+    /// name is no domain of ours (others write there about what the box sends).
+    pub fn resolve_on(
+        &mut self,
+        hostname: &Domain,
+        address: &Address,
+    ) -> Result<Resolution, StoreError> {
+        match self.resolve(address)? {
+            Resolution::NotOurs
+                if address.domain() == hostname
+                    && resolve::is_role(address.local(), self.separator) =>
+            {
+                match self.postmaster()? {
+                    Resolution::Unknown => Ok(Resolution::NotOurs),
+                    owner => Ok(owner),
+                }
+            }
+            resolution => Ok(resolution),
+        }
+    }
+
     /// `<postmaster>` without a domain: the owner of the box.
     pub fn postmaster(&mut self) -> Result<Resolution, StoreError> {
         Ok(match resolve::owner(&self.db)? {

@@ -91,6 +91,12 @@ pub(super) fn split_detail(local: &str, separator: Option<char>) -> Option<(&str
     (!base.is_empty()).then_some((base, detail))
 }
 
+/// Whether mail to this local part goes to the owner, when nobody else has it.
+pub(super) fn is_role(local: &str, separator: Option<char>) -> bool {
+    let base = split_detail(local, separator).map_or(local, |(base, _)| base);
+    ROLES.iter().any(|role| role.eq_ignore_ascii_case(base))
+}
+
 /// A row, and what stood behind the separator.
 pub(super) type Named = (AddressRow, Option<Box<str>>);
 
@@ -117,8 +123,7 @@ fn place(db: &Connection, address: &Address, separator: Option<char>) -> Result<
     if let Some((row, detail)) = named(db, ids.home, address.local(), separator)? {
         return Ok(Place::Row(row, detail));
     }
-    let base = split_detail(address.local(), separator).map_or(address.local(), |(base, _)| base);
-    if ROLES.iter().any(|role| role.eq_ignore_ascii_case(base))
+    if is_role(address.local(), separator)
         && let Some(row) = owner(db)?
     {
         return Ok(Place::Row(row, None));

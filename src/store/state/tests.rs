@@ -262,6 +262,33 @@ fn owns_what_it_gets() {
 }
 
 #[test]
+fn the_roles_at_the_name_of_the_box_lead_to_its_owner() {
+    let mut state = Fixture::new();
+    state.change("domain a.test").unwrap();
+    let hostname = Domain::parse("mail.a.test").unwrap();
+    let resolved = |state: &mut Fixture, name: &str| {
+        state.reader.resolve_on(&hostname, &address(name)).unwrap()
+    };
+    let nobody = resolved(&mut state, "postmaster@mail.a.test");
+    assert_eq!(nobody, Resolution::NotOurs, "there is no owner");
+    state.change("account ana@a.test").unwrap();
+    let owner = state.reader.postmaster().unwrap();
+    assert!(matches!(owner, Resolution::Known(_)));
+    for local in ["postmaster", "Abuse", "mailer-daemon", "root+x"] {
+        let found = resolved(&mut state, &format!("{local}@MAIL.a.test"));
+        assert_eq!(found, owner, "{local}");
+    }
+    for name in ["ana@mail.a.test", "postmaster@else.test"] {
+        assert_eq!(resolved(&mut state, name), Resolution::NotOurs, "{name}");
+    }
+    // Once it is a domain, its own addresses decide.
+    state.change("domain mail.a.test").unwrap();
+    state.change("account root@mail.a.test").unwrap();
+    assert_ne!(resolved(&mut state, "root@mail.a.test"), owner);
+    assert_eq!(resolved(&mut state, "ana@mail.a.test"), Resolution::Unknown);
+}
+
+#[test]
 fn credentials() {
     let mut state = Fixture::new();
     for line in [

@@ -2,6 +2,7 @@
 //! control socket of a running server. Both must say the same.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -205,6 +206,38 @@ fn two_at_once_are_told_who_has_the_store() {
     std::fs::remove_file(online.data.join("control.sock")).unwrap();
     let (works, text) = online.command("domain list", "");
     assert!(!works && text.contains("in use by process"), "{text}");
+}
+
+#[test]
+fn what_a_box_keeps_is_for_its_user_alone() {
+    let of = Box_::new("modes");
+    let made = |line: &str| {
+        let mut shell = Command::new("sh");
+        let status = shell
+            .args(["-c", "umask 022 && exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_pillarbox"))
+            .args(line.split(' '))
+            .arg("--config")
+            .arg(of.config())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{line}");
+    };
+    made("domain add a.test");
+    made("account add ana@a.test --generate");
+    let mut paths = vec![of.data.clone()];
+    let mut seen = 0;
+    while let Some(path) = paths.pop() {
+        let found = std::fs::symlink_metadata(&path).unwrap();
+        let mode = found.permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+        seen += 1;
+        if found.is_dir() {
+            paths.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(seen > 5, "{seen}");
 }
 
 /// What every line said, without what chance made.

@@ -23,6 +23,7 @@ mod table;
 pub mod try_box;
 
 use crate::config::{Config, nearest};
+use nix::sys::stat::{Mode, umask};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -137,6 +138,8 @@ impl From<lexopt::Error> for Failure {
 
 /// Parses argv and runs the command.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    // Whatever a command makes is for the box's user alone, mail first of all; SQLite asks for 0644.
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     let args: Vec<OsString> = args.skip(1).collect();
     match dispatch(&args) {
         Ok(()) => ExitCode::SUCCESS,

@@ -77,6 +77,15 @@ const SESSION: &[Said] = &[
         "account password ben@a.test --generate --json",
         &["\"ok\":true", "\"password\":\""],
     ),
+    // Before anybody is asked for a password.
+    fails(
+        "account password nobody@a.test",
+        &["there is no account nobody@a.test"],
+    ),
+    fails(
+        "account disable nobody@a.test",
+        &["there is no account nobody@a.test"],
+    ),
     fails(
         "account add carl@a.test",
         &["--password-stdin or --generate"],

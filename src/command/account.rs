@@ -147,6 +147,9 @@ fn add(arguments: &Arguments, name: &str) -> Result<(), Failure> {
 
 fn new_password(arguments: &Arguments, name: &str) -> Result<(), Failure> {
     let mut door = Door::open(arguments)?;
+    door.ask(Request::AccountFind {
+        name: name.to_owned(),
+    })?;
     let new = password::obtain(arguments, name)?;
     let request = Request::AccountPassword {
         name: name.to_owned(),

@@ -55,6 +55,7 @@ pub async fn execute(hands: &Hands, request: Request) -> Done {
                 .list(rows, |row| (row.account.0, rows::account(row)))
                 .await
         }
+        Request::AccountFind { name } => hands.account(&name).await.map(|_| noted(Vec::new())),
         Request::AccountPassword { name, password } => {
             let name = address(&name)?;
             let phc = hands.new_password(&password).await?;

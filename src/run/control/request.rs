@@ -44,6 +44,10 @@ pub enum Request {
     AccountList {
         after: u64,
     },
+    /// Whether there is such an account: asked before a person types a password for it.
+    AccountFind {
+        name: String,
+    },
     AccountRemove {
         name: String,
         aliases: OnAliases,

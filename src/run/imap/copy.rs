@@ -2,13 +2,19 @@
 
 use super::reply::{Reply, no_target, of_target};
 use super::{End, Session};
-use crate::store::change::Outcome;
+use crate::store::change::{Done, Outcome};
 use crate::store::{Change, MailboxId};
 use crate::wire::imap::command::Numbers;
 use crate::wire::imap::mailbox::MailboxName;
 use crate::wire::imap::sequence_set::SequenceSet;
-use crate::wire::imap::uid_set::UidSet;
 use crate::wire::imap::write::{Code, put_untagged};
+
+/// What becomes of the messages that were copied.
+#[derive(PartialEq, Eq)]
+enum Originals {
+    Stay,
+    Go,
+}
 
 impl Session {
     pub(super) async fn copy(
@@ -17,25 +23,13 @@ impl Session {
         set: SequenceSet,
         name: MailboxName,
     ) -> Result<Reply, End> {
-        let (from, uids, to) = match self.source_and_target(numbers, &set, name).await {
-            Ok(found) => found,
+        let done = match self.commit_copy(numbers, &set, name, Originals::Stay).await {
+            Ok(done) => done,
             Err(reply) => return Ok(reply),
         };
-        if uids.is_empty() {
-            return Ok(Reply::ok("COPY completed: no such messages"));
-        }
-        let change = Change::Copy {
-            from,
-            uids,
-            to,
-            and_remove: false,
-        };
-        Ok(match self.imap.server.lanes.commit(change).await {
-            Ok(done) => match copy_uid(done.outcome) {
-                Some(code) => Reply::ok_with(code, "COPY completed"),
-                None => Reply::ok("COPY completed: no such messages"),
-            },
-            Err(refused) => of_target(refused),
+        Ok(match done.and_then(|done| copy_uid(done.outcome)) {
+            Some(code) => Reply::ok_with(code, "COPY completed"),
+            None => Reply::ok("COPY completed: no such messages"),
         })
     }
 
@@ -45,56 +39,54 @@ impl Session {
         set: SequenceSet,
         name: MailboxName,
     ) -> Result<Reply, End> {
-        let (from, uids, to) = match self.source_and_target(numbers, &set, name).await {
-            Ok(found) => found,
+        let done = match self.commit_copy(numbers, &set, name, Originals::Go).await {
+            Ok(Some(done)) => done,
+            Ok(None) => return Ok(Reply::ok("MOVE completed: no such messages")),
             Err(reply) => return Ok(reply),
         };
+        // RFC 6851 section 4.3: COPYUID comes before the EXPUNGEs, which this session may tell at once or with the news.
+        let gone = match &done.outcome {
+            Outcome::Copied {
+                from,
+                removed: Some(modseq),
+                ..
+            } => Some((*modseq, from.clone())),
+            _ => None,
+        };
+        if let Some(code) = copy_uid(done.outcome) {
+            put_untagged(&mut self.out, &format!("OK [{code}] moved"));
+        }
+        if let Some((modseq, uids)) = gone {
+            self.follow_own_expunge(done.lsn, modseq, uids).await?;
+        }
+        Ok(Reply::ok("MOVE completed"))
+    }
+
+    /// None: there are no such messages.
+    async fn commit_copy(
+        &mut self,
+        numbers: Numbers,
+        set: &SequenceSet,
+        name: MailboxName,
+        originals: Originals,
+    ) -> Result<Option<Done>, Reply> {
+        let Some(selected) = &self.selected else {
+            return Err(Reply::bad("select a mailbox first"));
+        };
+        let from = selected.mailbox;
+        let uids = selected.view.resolve(set, numbers).map_err(Reply::bad)?;
+        let to = self.target(name).await?;
         if uids.is_empty() {
-            return Ok(Reply::ok("MOVE completed: no such messages"));
+            return Ok(None);
         }
         let change = Change::Copy {
             from,
             uids,
             to,
-            and_remove: true,
+            and_remove: originals == Originals::Go,
         };
-        match self.imap.server.lanes.commit(change).await {
-            Ok(done) => {
-                // RFC 6851 section 4.3: COPYUID comes before the EXPUNGEs, which this session may tell at once or with the news.
-                let gone = match &done.outcome {
-                    Outcome::Copied {
-                        from,
-                        removed: Some(modseq),
-                        ..
-                    } => Some((*modseq, from.clone())),
-                    _ => None,
-                };
-                if let Some(code) = copy_uid(done.outcome) {
-                    put_untagged(&mut self.out, &format!("OK [{code}] moved"));
-                }
-                if let Some((modseq, uids)) = gone {
-                    self.follow_own_expunge(done.lsn, modseq, uids).await?;
-                }
-                Ok(Reply::ok("MOVE completed"))
-            }
-            Err(refused) => Ok(of_target(refused)),
-        }
-    }
-
-    async fn source_and_target(
-        &mut self,
-        numbers: Numbers,
-        set: &SequenceSet,
-        name: MailboxName,
-    ) -> Result<(MailboxId, UidSet, MailboxId), Reply> {
-        let Some(selected) = &self.selected else {
-            return Err(Reply::bad("select a mailbox first"));
-        };
-        let (from, uids) = (
-            selected.mailbox,
-            selected.view.resolve(set, numbers).map_err(Reply::bad)?,
-        );
-        Ok((from, uids, self.target(name).await?))
+        let done = self.imap.server.lanes.commit(change).await;
+        done.map(Some).map_err(of_target)
     }
 
     /// The mailbox that COPY, MOVE and APPEND write to.

@@ -69,6 +69,15 @@ struct Lookup {
     at: Instant,
 }
 
+/// Content that comes next.
+#[derive(Clone, Copy)]
+enum Piece {
+    /// All of it, up to CRLF.CRLF.
+    Data,
+    /// So many octets.
+    Chunk { bytes: u64, last: bool },
+}
+
 /// What came while a line was waited for.
 enum Next {
     /// A line at `start..end` of the input; `consume` octets go with it.
@@ -165,9 +174,12 @@ impl<'s> Dialogue<'s> {
             Action::CheckSender(sender) => Event::SenderChecked(self.check_sender(sender).await),
             Action::Resolve(path) => Event::Resolved(self.resolve(path).await),
             Action::OpenContent => Event::ContentOpened(self.open_content().await),
-            Action::TakeData => return self.take_data().await.map(Some),
+            Action::TakeData => {
+                self.conn.flush(REPLY).await?;
+                return self.take(Piece::Data).await.map(Some);
+            }
             Action::TakeChunk { bytes, last } => {
-                return self.take_chunk(bytes, last).await.map(Some);
+                return self.take(Piece::Chunk { bytes, last }).await.map(Some);
             }
             Action::SkipChunk(bytes) => {
                 self.incoming = None;
@@ -410,8 +422,7 @@ impl<'s> Dialogue<'s> {
         }
     }
 
-    async fn take_data(&mut self) -> io::Result<Action> {
-        self.conn.flush(REPLY).await?;
+    async fn take(&mut self, piece: Piece) -> io::Result<Action> {
         let Some(mut incoming) = self.incoming.take() else {
             return Ok(Action::Close);
         };
@@ -424,40 +435,23 @@ impl<'s> Dialogue<'s> {
         let Some(envelope) = envelope else {
             return Ok(Action::Close);
         };
-        let lanes = &self.server.lanes;
-        let taking = Box::pin(incoming.take_data(&mut self.conn, lanes, &envelope));
-        let event = match taking.await {
-            Ok(()) => Event::Finished(Box::pin(incoming.finish(lanes, &envelope)).await),
-            Err(error) => self.content_error(error)?,
+        let (conn, lanes) = (&mut self.conn, &self.server.lanes);
+        let taken = match piece {
+            Piece::Data => Box::pin(incoming.take_data(conn, lanes, &envelope)).await,
+            Piece::Chunk { bytes, .. } => {
+                Box::pin(incoming.take_chunk(conn, bytes, lanes, &envelope)).await
+            }
         };
-        Ok(self.session.step(event, &mut self.out))
-    }
-
-    async fn take_chunk(&mut self, bytes: u64, last: bool) -> io::Result<Action> {
-        let Some(mut incoming) = self.incoming.take() else {
-            return Ok(Action::Close);
-        };
-        let envelope = envelope(
-            &self.session,
-            self.login.as_ref(),
-            &self.config,
-            self.client(),
-        );
-        let Some(envelope) = envelope else {
-            return Ok(Action::Close);
-        };
-        let lanes = &self.server.lanes;
-        let taking = Box::pin(incoming.take_chunk(&mut self.conn, bytes, lanes, &envelope));
-        let event = match taking.await {
-            Ok(()) if last => Event::Finished(Box::pin(incoming.finish(lanes, &envelope)).await),
-            Ok(()) => match incoming.refusal() {
+        let event = match (taken, piece) {
+            (Ok(()), Piece::Chunk { bytes, last: false }) => match incoming.refusal() {
                 Some(reply) => Event::ChunkTaken(Err(reply)),
                 None => {
                     self.incoming = Some(incoming);
                     Event::ChunkTaken(Ok(bytes))
                 }
             },
-            Err(error) => self.content_error(error)?,
+            (Ok(()), _) => Event::Finished(Box::pin(incoming.finish(lanes, &envelope)).await),
+            (Err(error), _) => self.content_error(error)?,
         };
         Ok(self.session.step(event, &mut self.out))
     }

@@ -4,7 +4,6 @@ use super::*;
 use crate::store::disk::Flush;
 use crate::store::disk::failing::{FailingDisk, Lasting};
 use crate::store::disk::recording::RecordingDisk;
-use crate::wire::imap::flag::Flags;
 use crate::wire::imap::uid_set::UidSet;
 
 const MAIL_BYTES: usize = 50_000;
@@ -70,25 +69,7 @@ fn a_commit_costs_one_flush_and_hardly_more_than_its_mail() {
         .id;
     let mut uids = UidSet::new();
     uids.insert_range(1, u32::MAX);
-    let flags = names(Flags::DELETED, &[]);
-    one(
-        &mut writer,
-        Change::Flags {
-            mailbox,
-            uids,
-            how: FlagsHow::Add,
-            flags,
-        },
-    );
-    one(
-        &mut writer,
-        Change::Expunge {
-            mailbox,
-            uids: None,
-        },
-    );
-    writer.end_retention().expect("retention ends");
-    while writer.upkeep(NOW).expect("upkeep") {}
+    expunge_for_good(&mut writer, mailbox, uids);
     let free = shared.segments.free();
     assert!(free >= 2, "{free}");
     let (flushes, octets, segments) = cost(&mut writer, &disk, 8, 64);

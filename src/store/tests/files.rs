@@ -5,7 +5,6 @@ use super::*;
 use crate::store::disk::Flush;
 use crate::store::disk::failing::{FailingDisk, Lasting};
 use crate::store::disk::recording::{Crash, RecordingDisk};
-use crate::wire::imap::flag::Flags;
 use crate::wire::imap::uid_set::UidSet;
 use std::path::Path;
 
@@ -119,26 +118,7 @@ fn an_expunged_message_without_its_file_cannot_come_back() {
     let mailbox = *done.touched.first().expect("INBOX");
     writer.publish().expect("published");
     let older = super::crash::copy_index(&dir);
-    let uids = UidSet::from_iter([1]);
-    let flags = names(Flags::DELETED, &[]);
-    one(
-        &mut writer,
-        Change::Flags {
-            mailbox,
-            uids,
-            how: FlagsHow::Add,
-            flags,
-        },
-    );
-    one(
-        &mut writer,
-        Change::Expunge {
-            mailbox,
-            uids: None,
-        },
-    );
-    writer.end_retention().expect("retention ends");
-    while writer.upkeep(NOW).expect("upkeep") {}
+    expunge_for_good(&mut writer, mailbox, UidSet::from_iter([1]));
     assert_eq!(files(&*disk), 0);
     drop((writer, shared));
     for dir in [older, Dir::new()] {

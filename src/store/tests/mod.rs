@@ -10,7 +10,8 @@ mod trouble;
 use super::change::*;
 use super::disk::{Disk, real::RealDisk};
 use super::*;
-use crate::wire::imap::flag::FlagNames;
+use crate::wire::imap::flag::{FlagNames, Flags};
+use crate::wire::imap::uid_set::UidSet;
 use crate::wire::mime::{Scanner, Summary};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,11 +123,30 @@ pub fn try_one(writer: &mut Writer, change: Change) -> Result<Done, Refused> {
         .expect("one answer per change")
 }
 
-pub fn names(flags: crate::wire::imap::flag::Flags, keywords: &[&str]) -> FlagNames {
+pub fn names(flags: Flags, keywords: &[&str]) -> FlagNames {
     FlagNames {
         system: flags,
         keywords: keywords.iter().map(|k| Box::from(*k)).collect(),
     }
+}
+
+/// Expunges messages and ends their retention at once: what they hold is garbage, and reclaimed.
+pub fn expunge_for_good(writer: &mut Writer, mailbox: MailboxId, uids: UidSet) {
+    let flags = names(Flags::DELETED, &[]);
+    let how = FlagsHow::Add;
+    one(
+        writer,
+        Change::Flags {
+            mailbox,
+            uids,
+            how,
+            flags,
+        },
+    );
+    let uids = None;
+    one(writer, Change::Expunge { mailbox, uids });
+    writer.end_retention().expect("retention ends");
+    while writer.upkeep(NOW).expect("upkeep") {}
 }
 
 /// All octets of a message as served.

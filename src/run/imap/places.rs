@@ -101,9 +101,19 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use crate::limits::{FETCH_BYTES, FETCH_SLICE_BYTES, SEARCH_BYTES};
+    use crate::net::conn::Conn;
+    use crate::net::tls::tests::acceptor;
+    use crate::run::imap::{Imap, Session};
+    use crate::run::lanes::Lanes;
+    use crate::run::notify::Notify;
+    use crate::run::server::Server;
+    use crate::session::imap::gate::WRITE_PAUSE;
+    use crate::wire::address::Domain;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
 
     /// What a future has at once.
     fn now<T>(future: impl Future<Output = T>) -> Option<T> {
@@ -155,5 +165,49 @@ mod tests {
         let mut place = now(places.take(account, FETCH_BYTES)).unwrap();
         place.keep(usize::MAX);
         assert!(now(places.take(account, FETCH_BYTES)).is_none());
+    }
+
+    /// For how long a client that takes nothing is borne that holds octets while others want some, or nobody does.
+    async fn borne(imap: &Arc<Imap>, others: bool) -> Duration {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let _deaf = tokio::net::TcpStream::connect(at).await.unwrap();
+        let conn = Conn::new(listener.accept().await.unwrap().0).unwrap();
+        let mut session = Session::new(imap.clone(), conn);
+        let mut held = Vec::new();
+        while let Some(place) = now(imap.places.take(AccountId(1), FETCH_BYTES)) {
+            held.push(place);
+        }
+        let mut waiting = pin!(imap.places.take(AccountId(1), FETCH_BYTES));
+        if others {
+            assert!(now(waiting.as_mut()).is_none() && imap.places.wanted());
+        }
+        let begun = tokio::time::Instant::now();
+        let slice = [b'x'; FETCH_SLICE_BYTES];
+        while session.send_slice(&slice, true).await.is_ok() {}
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deaf_client_is_borne_as_long_as_nobody_waits() {
+        let data = std::env::temp_dir().join(format!("pillarbox-deaf-{}", std::process::id()));
+        let (writer, shared) = crate::store::open(crate::store::Options {
+            dir: data.clone(),
+            disk: Arc::new(crate::store::disk::real::RealDisk::new(data.clone())),
+            reserve_bytes: 0,
+            now_millis: 0,
+            random: crate::run::random::fill,
+        })
+        .unwrap();
+        let lanes = Lanes::start(writer, shared, Notify::default()).unwrap();
+        let config = Config::new(Domain::parse("box.test").unwrap());
+        let (tls, _) = acceptor(&["box.test"]);
+        let imap = Imap::new(Server::new(config, lanes, tls));
+        let alone = borne(&imap, false).await;
+        let crowded = borne(&imap, true).await;
+        imap.server.lanes.stop();
+        let _ = std::fs::remove_dir_all(&data);
+        assert!(alone >= WRITE_PAUSE, "{alone:?}");
+        assert!(crowded < WRITE_PAUSE / 2, "{crowded:?}");
     }
 }

@@ -1,7 +1,9 @@
 //! What a transcript cannot say about IMAP sessions: the clock, the store beside them, clients that do not read.
 
 use crate::{Box_, Client};
-use pillarbox::limits::{IMAP_LARGE_COMMANDS_MAX, IMAP_SMALL_COMMAND_BYTES};
+use pillarbox::limits::{
+    IMAP_ANSWER_TAIL_BYTES_MAX, IMAP_LARGE_COMMANDS_MAX, IMAP_SMALL_COMMAND_BYTES,
+};
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,6 +63,25 @@ fn changes_of_ones_own_do_not_publish() {
             }
         }
         assert!(hidden > 0);
+    });
+}
+
+/// An answer of any length around what may stay behind for the next flush arrives by itself.
+#[test]
+fn answers_of_every_length_arrive() {
+    alone(async {
+        let setup = Box_::new("answer-lengths", &[]).await;
+        let mut client = reader(&setup).await;
+        append(&mut client, &message(5_000, &"x".repeat(70))).await;
+        client.command(b"NOOP").await.unwrap();
+        for bytes in IMAP_ANSWER_TAIL_BYTES_MAX - 160..IMAP_ANSWER_TAIL_BYTES_MAX + 160 {
+            let command = format!("FETCH 1 BODY.PEEK[]<0.{bytes}>");
+            let answer = client.command(command.as_bytes());
+            let arrived = tokio::time::timeout(Duration::from_secs(20), answer).await;
+            arrived
+                .unwrap_or_else(|_| panic!("{bytes} octets never arrived"))
+                .unwrap();
+        }
     });
 }
 

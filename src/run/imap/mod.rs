@@ -307,11 +307,9 @@ impl Session {
 
     /// Writes out what is to be said; its buffer is given back.
     async fn flush(&mut self) -> Result<(), End> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
         let out = std::mem::take(&mut self.out);
         self.conn.send(&out, WRITE_PAUSE).await?;
+        // Also when there was nothing: `relieve` and a job's last slice leave octets in the connection's buffer.
         self.conn.flush(WRITE_PAUSE).await?;
         Ok(())
     }

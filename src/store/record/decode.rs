@@ -137,7 +137,12 @@ fn remote(take: &mut Take<'_>) -> Taken<RemoteEntry> {
 fn address(take: &mut Take<'_>) -> Taken<Address> {
     let local = take.text("local part")?;
     let domain = take.text("domain")?;
-    let domain = Domain::parse(domain).map_err(|_| Malformed("domain"))?;
+    let text = domain;
+    let domain = Domain::parse(text).map_err(|_| Malformed("domain"))?;
+    // One encoding of each value: the log holds the form that we write.
+    if domain.as_str() != text {
+        return Err(Malformed("domain"));
+    }
     Address::new(local, domain).map_err(|_| Malformed("address"))
 }
 

@@ -24,7 +24,7 @@ def times(a, b):
 
 def write(ours, theirs, date):
     out = [f"# Pillarbox beside Postfix + Dovecot\n\nMeasured on {date} by `tests/bench/run`, both servers in the same run, one after the other, each from an empty directory.\n"
-           f"Machine: {machine()}.\nDelivered means: in the mailbox, seen by IMAP. Medians of {os.environ.get('RUNS', 3)} runs. Written is what the servers' processes wrote; to the disk, and flushes, are what the block device saw: whatever else runs on the machine counts into them.\n",
+           f"Machine: {machine()}.\nDelivered means: in the mailbox, seen by IMAP. Memory is read when nothing has happened for 12 s. Medians of {os.environ.get('RUNS', 3)} runs. Written is what the servers' processes wrote; to the disk, and flushes, are what the block device saw: whatever else runs on the machine counts into them.\n",
            "## Delivery\n", delivery(ours, theirs), "## Memory (PSS)\n", memory(ours, theirs), "## IMAP on a large mailbox of real mail\n", imap(ours, theirs)]
     if ours.get("instructions"):
         out += ["## Machine-independent\n", table(["per delivered message at 20 connections", "5 KB", "50 KB"], [["instructions, million (callgrind, user space)", *(figure(ours["instructions"][s] / 1e6) for s in (5_000, 50_000))],

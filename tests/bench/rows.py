@@ -70,7 +70,7 @@ def memory(server):
 
 def idle(server, conns=200):
     """PSS in MiB with so many idle IMAPS clients."""
-    got = imap_load.idle(options(server, at=server.imaps, tls=True, conns=conns, hold=3.0, pid=[f"{n}={p}" for n, p in server.pids().items()]))
+    got = imap_load.idle(options(server, at=server.imaps, tls=True, conns=conns, hold=15.0 if conns > 50 else 3.0, pid=[f"{n}={p}" for n, p in server.pids().items()]))
     return {"pss_mib": got["after"]["all"]["pss_kb"] / 1024, "per_conn_kib": got["pss_kb_per_conn"], "cpu_s": got["cpu_s_while_idle"]}
 
 

@@ -9,4 +9,5 @@ pub mod conn;
 pub mod inherit;
 pub mod listen;
 mod meter;
+pub mod resolve;
 pub mod tls;

@@ -1,6 +1,7 @@
 //! PURE decisions: facts in, a verdict with its reason out. Sees `wire` and `limits`; never asks, never logs.
 
 pub mod accept;
+pub mod authentic;
 pub mod submit;
 
 use crate::wire::header::Field;

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod certificate;
+pub mod dns;
 pub mod dot;
 pub mod header;
 pub mod imap;

@@ -1,0 +1,50 @@
+//! A DNS of answers written down beforehand: for tests, for benchmarks, and for `try`, which looks nothing up.
+
+use super::Dns;
+use crate::wire::dns::{Answer, Kind, Name, Question};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Answers by question; whatever is not there does not exist.
+#[derive(Clone, Default, Debug)]
+pub struct Canned {
+    answers: HashMap<Question, Answer>,
+    asked: RefCell<Vec<Question>>,
+}
+
+impl Canned {
+    /// Adds an answer. Panics on a name that is none: they are written down in the source.
+    pub fn with(mut self, name: &str, kind: Kind, answer: Answer) -> Canned {
+        let name = Name::parse(name).expect("a name written down in the source");
+        self.answers.insert(Question::new(name, kind), answer);
+        self
+    }
+
+    /// What was asked so far, in order.
+    pub fn asked(&self) -> Vec<Question> {
+        self.asked.borrow().clone()
+    }
+
+    /// The answer: what was written down; another kind of a name that exists has no data.
+    pub fn answer(&self, question: &Question) -> Answer {
+        if let Some(answer) = self.answers.get(question) {
+            return answer.clone();
+        }
+        match self
+            .answers
+            .keys()
+            .any(|known| known.name.is_under(&question.name))
+        {
+            true => Answer::insecure(Vec::new()),
+            false => Answer::no_such_name(),
+        }
+    }
+}
+
+impl Dns for Canned {
+    async fn ask(&self, question: Question) -> Answer {
+        let answer = self.answer(&question);
+        self.asked.borrow_mut().push(question);
+        answer
+    }
+}

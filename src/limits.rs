@@ -372,3 +372,20 @@ pub const RECLAIM_GARBAGE_PERCENT_MIN: u64 = 50;
 pub const RECLAIM_URGENT_PERCENT_MIN: u64 = 10;
 /// Findings that a check lists; the rest is counted.
 pub const CHECK_FINDINGS_MAX: usize = 200;
+
+// ---- session/relay
+
+/// Lines of one answer of a server that we send to; the connection is closed and the mail tried again.
+pub const ANSWER_LINES_MAX: usize = 100;
+/// Octets that are kept of one answer: what a person reads in `queue show` and in a bounce.
+pub const ANSWER_TEXT_BYTES_MAX: usize = 512;
+/// Iterations of PBKDF2 that a smart host may ask for in SCRAM; RFC 7677 asks for 4,096 at least. The login fails.
+pub const SCRAM_ITERATIONS_MAX: u32 = 200_000;
+/// Wait for an answer to a command (RFC 5321 section 4.5.3.2), seconds; the mail is tried again.
+pub const RELAY_ANSWER_SECS: u64 = 300;
+/// Wait for the answer to DATA, seconds.
+pub const RELAY_DATA_SECS: u64 = 120;
+/// Wait for the answer to a content, seconds: who leaves earlier sends twice.
+pub const RELAY_END_SECS: u64 = 600;
+/// Wait for the answer to QUIT, seconds.
+pub const RELAY_QUIT_SECS: u64 = 5;

@@ -2,6 +2,7 @@
 //! panics on any input; holds nothing larger than its bound.
 
 pub mod address;
+pub mod base64;
 pub mod certificate;
 pub mod dns;
 pub mod dot;
@@ -10,4 +11,5 @@ pub mod imap;
 pub mod line;
 pub mod mime;
 pub mod sasl;
+pub mod scram;
 pub mod smtp;

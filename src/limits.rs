@@ -389,3 +389,23 @@ pub const RELAY_DATA_SECS: u64 = 120;
 pub const RELAY_END_SECS: u64 = 600;
 /// Wait for the answer to QUIT, seconds.
 pub const RELAY_QUIT_SECS: u64 = 5;
+
+// ---- policy: SPF and iprev
+
+/// One SPF record, octets. RFC 7208 section 3.4 wants records to fit 512; the longest that are published have some
+/// thousand. A longer one is a permanent error. The DNS answer holds it.
+pub const SPF_RECORD_BYTES_MAX: usize = 16 * 1024;
+/// Terms of one check that ask the DNS (RFC 7208 section 4.6.4); permerror. It also bounds how deep records include
+/// each other.
+pub const SPF_LOOKUPS_MAX: u32 = 10;
+/// Questions of one check that have no answer (RFC 7208 section 4.6.4); permerror.
+pub const SPF_VOID_LOOKUPS_MAX: u32 = 2;
+/// Mail exchangers of one `mx` (RFC 7208 section 4.6.4); permerror.
+pub const SPF_MX_NAMES_MAX: usize = 10;
+/// Names of one address that are looked at, by SPF (RFC 7208 section 4.6.4) and by iprev (RFC 8601 section 3); the
+/// others are passed over.
+pub const PTR_NAMES_MAX: usize = 10;
+/// A name that a macro made, octets; it is cut from the left (RFC 7208 section 7.3).
+pub const SPF_NAME_BYTES_MAX: usize = 253;
+/// What a domain says about a refusal, octets: it has to fit a line of a reply. The rest is cut. Held by the verdict.
+pub const SPF_EXPLANATION_BYTES_MAX: usize = 400;

@@ -16,9 +16,18 @@ impl Name {
     /// Takes a name as text, with or without the dot at its end; None where it is no name that can be asked.
     pub fn parse(text: &str) -> Option<Name> {
         let text = text.strip_suffix('.').unwrap_or(text);
+        Name::of_labels(text, |octet| octet.is_ascii_graphic())
+    }
+
+    /// The same with spaces in labels too: an SPF macro can make such a name (RFC 7208 section 7.2), nothing else.
+    pub fn parse_spaced(text: &str) -> Option<Name> {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        Name::of_labels(text, |octet| octet.is_ascii_graphic() || octet == b' ')
+    }
+
+    fn of_labels(text: &str, stands: impl Fn(u8) -> bool) -> Option<Name> {
         let fits = |label: &str| {
-            (1..=DOMAIN_LABEL_BYTES_MAX).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_graphic())
+            (1..=DOMAIN_LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(&stands)
         };
         let good = text.len() + 2 <= DOMAIN_BYTES_MAX && text.split('.').all(fits);
         good.then(|| Name(text.to_ascii_lowercase().into()))
@@ -265,6 +274,8 @@ mod tests {
         for bad in ["", ".", "a..b", "a b", "ü.de", ".a"] {
             assert_eq!(name(bad), None, "{bad}");
         }
+        let spaced = Name::parse_spaced("A  b.de.").map(|name| name.to_string());
+        assert_eq!(spaced, Some("a  b.de".into()));
         let label = |n: usize| "a".repeat(n);
         assert!(name(&label(63)).is_some());
         assert!(name(&label(64)).is_none());

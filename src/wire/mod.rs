@@ -13,3 +13,4 @@ pub mod mime;
 pub mod sasl;
 pub mod scram;
 pub mod smtp;
+pub mod spf;

@@ -4,6 +4,8 @@ use super::Dns;
 use crate::wire::dns::{Answer, Kind, Name, Question};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 /// Answers by question; whatever is not there does not exist.
 #[derive(Clone, Default, Debug)]
@@ -15,7 +17,7 @@ pub struct Canned {
 impl Canned {
     /// Adds an answer. Panics on a name that is none: they are written down in the source.
     pub fn with(mut self, name: &str, kind: Kind, answer: Answer) -> Canned {
-        let name = Name::parse(name).expect("a name written down in the source");
+        let name = Name::parse_spaced(name).expect("a name written down in the source");
         self.answers.insert(Question::new(name, kind), answer);
         self
     }
@@ -38,6 +40,15 @@ impl Canned {
             true => Answer::insecure(Vec::new()),
             false => Answer::no_such_name(),
         }
+    }
+}
+
+/// What comes of a future that never waits, as all those do that ask canned answers alone.
+pub fn ready<F: Future>(future: F) -> F::Output {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("canned answers are there at once"),
     }
 }
 

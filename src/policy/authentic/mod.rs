@@ -127,10 +127,12 @@ pub struct AtHeader {
 /// Asks and checks all that `header` (the block with its empty line) can say.
 pub async fn at_header<D: Dns>(dns: &D, asked: &Asked<'_>, header: &[u8]) -> AtHeader {
     let (authors, traits) = dmarc::authors(header);
+    let iprev = iprev::check(dns, asked.client).await;
+    let (spf_helo, spf_mail_from) = spf::check_both(dns, asked).await;
     AtHeader {
-        iprev: iprev::check(dns, asked.client).await,
-        spf_helo: spf::check_helo(dns, asked).await,
-        spf_mail_from: spf::check_mail_from(dns, asked).await,
+        iprev,
+        spf_helo,
+        spf_mail_from,
         dkim: dkim::at_header(dns, header, asked.now_seconds).await,
         arc: arc::at_header(dns, header, asked.now_seconds).await,
         authors,

@@ -12,8 +12,14 @@ pub const SMTP_LINE_BYTES_MAX: usize = 2048;
 pub const SMTP_AUTH_LINE_BYTES_MAX: usize = 12_288;
 /// Recipients in one transaction. RFC 5321 section 4.5.3.1.8 minimum; above it 452 4.5.3.
 pub const RECIPIENTS_MAX: usize = 100;
-/// Octets of all recipients of one transaction with their ORCPT; above it 452 4.5.3. Held by the dialogue.
+/// Octets of all recipients of one transaction with their ORCPT; above it 452 4.5.3. Held by the dialogue, beyond
+/// RECIPIENTS_SHARE_BYTES from the pool of RECIPIENTS_POOL_BYTES_MAX.
 pub const RECIPIENTS_BYTES_MAX: usize = 32 * 1024;
+/// What each dialogue may hold of them without asking: some 16 ordinary recipients.
+pub const RECIPIENTS_SHARE_BYTES: usize = 2 * 1024;
+/// Octets of all recipients beyond these shares and of the accounts behind all recipients (some 100 each), over all
+/// connections; then 452 4.3.1. Twenty messages to 100 recipients each.
+pub const RECIPIENTS_POOL_BYTES_MAX: usize = 448 * 1024;
 /// Received headers before a message is taken for a loop (RFC 5321 section 6.3); 554 5.4.6.
 pub const RECEIVED_HEADERS_MAX: usize = 50;
 /// Commands answered 5xx (or IMAP BAD) before the connection is closed with 421 (BYE).
@@ -112,8 +118,6 @@ pub const CONTENT_BASE_SECS: u64 = 300;
 pub const CONTENT_BYTES_PER_SEC_MIN: u64 = 512;
 /// Wait for a buffer of the body pool, seconds; then 452 4.3.1.
 pub const BODY_BUFFER_WAIT_SECS: u64 = 20;
-/// Octets of the accounts behind all accepted recipients (some 100 each) of all connections; then 452 4.3.1.
-pub const TARGETS_BYTES_MAX: usize = 256 * 1024;
 /// Fields that we add to a submitted message or write anew, octets; 554 5.6.0. Each local copy holds them.
 pub const SUBMITTED_FIELDS_BYTES_MAX: usize = 32 * 1024;
 /// Recipients with one target whose lookup one connection keeps for its next messages, and for how many seconds.
@@ -191,7 +195,7 @@ pub const IMAP_ANSWER_UNREAD_SECS: u64 = 10;
 /// while its octets are still counted.
 pub const IMAP_ANSWER_TAIL_BYTES_MAX: usize = 2 * 1024;
 /// Commands that are longer than IMAP_SMALL_COMMAND_BYTES and being received, over all sessions; the next one waits.
-pub const IMAP_LARGE_COMMANDS_MAX: usize = 4;
+pub const IMAP_LARGE_COMMANDS_MAX: usize = 3;
 /// A command up to this size needs no permit. Before login none is longer; BYE.
 pub const IMAP_SMALL_COMMAND_BYTES: usize = 2 * 1024;
 /// Octets that one slice of a FETCH response aims at; held by the session while it fetches (two of them: one is
@@ -208,8 +212,9 @@ pub const MIME_PARTS_MAX: usize = 1_000;
 pub const MIME_DEPTH_MAX: usize = 32;
 /// Header fields of one part that are looked at.
 pub const MIME_FIELDS_MAX: usize = 1_000;
-/// Header of one part below the top level, octets; fields behind it are not looked at. Held by the message's scanner.
-pub const MIME_PART_HEADER_BYTES_MAX: usize = 16 * 1024;
+/// What the scanner holds of the header of one part below the top level, octets. When it is full, fields that it does
+/// not look at are dropped; if it is still more than half full, what follows is not looked at. Held by the message.
+pub const MIME_PART_HEADER_BYTES_MAX: usize = 8 * 1024;
 /// Parameters of one Content field, and tags of a Content-Language; later ones are dropped.
 pub const MIME_PARAMETERS_MAX: usize = 64;
 /// Boundary, octets that are compared. RFC 2046 section 5.1.1 allows 70; some software writes longer ones.
@@ -217,14 +222,14 @@ pub const MIME_BOUNDARY_BYTES_MAX: usize = 128;
 /// What all parts below the top level say of themselves, octets; beyond it parts are described by place only. Held by the
 /// message's scanner, then part of its record and its row in the index.
 pub const MIME_STRUCTURE_BYTES_MAX: usize = 32 * 1024;
-/// Octets that SEARCH decodes at once. A search holds at most 12 times as much (decoded, as text, folded), and one part's
-/// header.
+/// Octets that SEARCH decodes at once. A search holds at most 12 times as much (decoded, as text, folded), and as much
+/// of a header.
 pub const SEARCH_BLOCK_BYTES: usize = 16 * 1024;
 /// All address lists of an ENVELOPE together, octets as IMAP writes them; later addresses are dropped. Held by the
 /// message's scanner, then part of its record and its row in the index.
 pub const ENVELOPE_LISTS_BYTES_MAX: usize = 32 * 1024;
 /// Subject, Date, Message-ID and In-Reply-To in an ENVELOPE, octets each; what is longer is cut.
-pub const ENVELOPE_TEXT_BYTES_MAX: usize = 4 * 1024;
+pub const ENVELOPE_TEXT_BYTES_MAX: usize = 2 * 1024;
 
 /// One log segment, octets.
 pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -277,7 +282,7 @@ pub const CONN_BUFFERS_MAX: usize = 64;
 /// What a connection borrows when those are used up; a line that does not fit is then refused as too long.
 pub const CONN_BUFFER_SMALL_BYTES: usize = 2_560;
 /// Such buffers kept for reuse when no connection holds them.
-pub const CONN_BUFFERS_SPARE_MAX: usize = 16;
+pub const CONN_BUFFERS_SPARE_MAX: usize = 8;
 /// Longest wait for the peer's end after our last reply.
 pub const CONN_LINGER_MILLIS_MAX: u64 = 2_000;
 /// Octets read and dropped in that time.

@@ -55,7 +55,7 @@ const TLS_SESSION_BYTES: usize =
 /// One connection: TLS, both buffers, its task with the session's state.
 const CONNECTION_BYTES: usize = TLS_SESSION_BYTES + 2 * CONN_BUFFER_SMALL_BYTES + SESSION_BYTES_MAX;
 /// What a mail dialogue holds besides: its recipients.
-const MAIL_CONNECTION_BYTES: usize = CONNECTION_BYTES + RECIPIENTS_BYTES_MAX;
+const MAIL_CONNECTION_BYTES: usize = CONNECTION_BYTES + RECIPIENTS_SHARE_BYTES;
 /// What an IMAP dialogue holds besides: a command.
 const IMAP_CONNECTION_BYTES: usize = CONNECTION_BYTES + IMAP_SMALL_COMMAND_BYTES;
 /// What becomes of a message's header and structure, and the part's header that is being read.
@@ -67,7 +67,7 @@ pub const FETCH_BYTES: usize = 2 * FETCH_WHOLE_BYTES_MAX;
 /// And the summary of the message that it is in, if an item needs it.
 pub const FETCH_SUMMARY_BYTES: usize = SUMMARY_BYTES;
 /// A SEARCH: 12 blocks and a header.
-pub const SEARCH_BYTES: usize = 12 * SEARCH_BLOCK_BYTES + MIME_PART_HEADER_BYTES_MAX;
+pub const SEARCH_BYTES: usize = 13 * SEARCH_BLOCK_BYTES;
 const _: () = assert!(SEARCH_BYTES <= IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX);
 /// Schema, prepared statements and lookaside of a SQLite connection (measured 100 to 180 KiB).
 const DATABASE_BYTES: usize = 160 * 1024;
@@ -135,7 +135,7 @@ impl MemorySum {
                 // Writer and readers: the chunk of a message that each read last, with its record's head.
                 fixed("chunks read last", READER_LANES + 1, CHUNK_BYTES + 512),
                 fixed("password hashing", 1, PASSWORD_MEMORY_KIB as usize * 1024),
-                fixed("accounts behind recipients", 1, TARGETS_BYTES_MAX),
+                fixed("many recipients", 1, RECIPIENTS_POOL_BYTES_MAX),
                 fixed("failed and remembered logins", 1, LOGIN_TABLES_BYTES),
                 // A line that is read and the answer that is written.
                 fixed(

@@ -6,7 +6,7 @@
 use super::lanes::Lanes;
 use crate::limits::{
     BODY_BUFFERS_MAX, BODY_BUFFERS_SPARE_MAX, BODY_BUFFERS_STRANGERS_MAX, HEADER_BLOCK_BYTES_MAX,
-    LARGE_MESSAGE_BYTES, TARGETS_BYTES_MAX,
+    LARGE_MESSAGE_BYTES, RECIPIENTS_POOL_BYTES_MAX,
 };
 use crate::store::StoreError;
 use crate::store::change::{Content, Message, SmallBody};
@@ -40,7 +40,7 @@ struct Pool {
     places: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
     spare: Mutex<Vec<Vec<u8>>>,
-    targets: Arc<Semaphore>,
+    recipients: Arc<Semaphore>,
 }
 
 /// A buffer; its octets are wiped from view, not from memory, when it goes back.
@@ -68,7 +68,7 @@ impl Default for BodyPool {
                 places: Arc::new(Semaphore::new(BODY_BUFFERS_MAX)),
                 strangers: Arc::new(Semaphore::new(BODY_BUFFERS_STRANGERS_MAX)),
                 spare: Mutex::new(Vec::new()),
-                targets: Arc::new(Semaphore::new(TARGETS_BYTES_MAX)),
+                recipients: Arc::new(Semaphore::new(RECIPIENTS_POOL_BYTES_MAX)),
             }),
         }
     }
@@ -106,12 +106,12 @@ impl BodyPool {
 }
 
 impl BodyPool {
-    /// Memory for so many octets of accounts behind a recipient, until the answer is dropped; None when others hold
-    /// it all.
-    pub fn targets(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    /// Memory for so many octets of recipients and the accounts behind them, until the answer is dropped; None when
+    /// others hold it all.
+    pub fn recipients(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let bytes = u32::try_from(bytes).ok()?;
         self.inner
-            .targets
+            .recipients
             .clone()
             .try_acquire_many_owned(bytes)
             .ok()
@@ -272,15 +272,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_have_a_bound() {
+    fn recipients_have_a_bound() {
         let pool = BodyPool::default();
-        let most = pool.targets(TARGETS_BYTES_MAX - 1).unwrap();
-        assert!(pool.targets(2).is_none());
-        let last = pool.targets(1).unwrap();
-        assert!(pool.targets(1).is_none());
+        let most = pool.recipients(RECIPIENTS_POOL_BYTES_MAX - 1).unwrap();
+        assert!(pool.recipients(2).is_none());
+        let last = pool.recipients(1).unwrap();
+        assert!(pool.recipients(1).is_none());
         drop((most, last));
-        assert!(pool.targets(TARGETS_BYTES_MAX + 1).is_none());
-        assert!(pool.targets(TARGETS_BYTES_MAX).is_some());
+        assert!(pool.recipients(RECIPIENTS_POOL_BYTES_MAX + 1).is_none());
+        assert!(pool.recipients(RECIPIENTS_POOL_BYTES_MAX).is_some());
     }
 
     #[tokio::test]

@@ -7,8 +7,9 @@ use super::receive::{Envelope, Incoming, Known, owns_all, skip};
 use super::server::Server;
 use crate::config::Config;
 use crate::limits::{
-    BODY_BUFFER_WAIT_SECS, LOOKUP_KEPT_SECS, LOOKUPS_KEPT_MAX, SMTP_COMMAND_SECS,
-    SMTP_CONTENT_SECS, SMTP_CROWDED_COMMAND_SECS, SMTP_REPLY_SECS, TLS_HANDSHAKE_SECS,
+    BODY_BUFFER_WAIT_SECS, LOOKUP_KEPT_SECS, LOOKUPS_KEPT_MAX, RECIPIENTS_SHARE_BYTES,
+    SMTP_COMMAND_SECS, SMTP_CONTENT_SECS, SMTP_CROWDED_COMMAND_SECS, SMTP_REPLY_SECS,
+    TLS_HANDSHAKE_SECS,
 };
 use crate::net::conn::Conn;
 use crate::net::listen;
@@ -58,8 +59,8 @@ struct Dialogue<'s> {
     /// The content of the message that is coming in.
     incoming: Option<Box<Incoming>>,
     lookups: VecDeque<Lookup>,
-    /// Memory for the accounts behind accepted recipients.
-    targets: Option<OwnedSemaphorePermit>,
+    /// Memory for accepted recipients beyond the dialogue's share, and for the accounts behind all of them.
+    recipients: Option<OwnedSemaphorePermit>,
 }
 
 /// An answer that is kept for the next message of the same connection.
@@ -114,7 +115,7 @@ impl<'s> Dialogue<'s> {
             login: None,
             incoming: None,
             lookups: VecDeque::new(),
-            targets: None,
+            recipients: None,
         }
     }
 
@@ -199,7 +200,7 @@ impl<'s> Dialogue<'s> {
             self.incoming = None;
         }
         if self.session.transaction().is_none() {
-            self.targets = None;
+            self.recipients = None;
         }
         let event = match self.next().await? {
             Next::Line {
@@ -333,14 +334,18 @@ impl<'s> Dialogue<'s> {
     /// Who a recipient is, with memory for the accounts behind it.
     async fn resolve(&mut self, path: Path) -> Resolved<Known> {
         let answer = self.lookup(path).await;
-        let Resolved::Known(targets) = &answer else {
-            return answer;
+        let behind: usize = match &answer {
+            Resolved::Known(targets) => targets.iter().map(target_bytes).sum(),
+            // Somebody elsewhere, if the sender may.
+            Resolved::NotOurs if self.login.is_some() => 0,
+            _ => return answer,
         };
-        let bytes = targets.iter().map(target_bytes).sum();
-        let Some(permit) = self.server.bodies.targets(bytes) else {
+        let (held, new) = self.session.recipients_bytes();
+        let bytes = behind + new.min((held + new).saturating_sub(RECIPIENTS_SHARE_BYTES));
+        let Some(permit) = self.server.bodies.recipients(bytes) else {
             return Resolved::NoRoom;
         };
-        match &mut self.targets {
+        match &mut self.recipients {
             Some(all) => all.merge(permit),
             none => *none = Some(permit),
         }

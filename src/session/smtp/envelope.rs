@@ -105,7 +105,7 @@ impl<R> Session<R> {
         if self.chunks != super::Chunks::None {
             return self.bad(&Reply::new(503, "5.5.1", "No RCPT behind BDAT"), out);
         }
-        let held: usize = mail.recipients.iter().map(recipient_bytes).sum();
+        let (held, _) = self.recipients_bytes();
         if mail.recipients.len() >= RECIPIENTS_MAX || held >= RECIPIENTS_BYTES_MAX {
             if self.chats() {
                 return close(&super::CHATTING, out);
@@ -204,6 +204,19 @@ impl<R> Session<R> {
         }
     }
 
+    /// What the accepted recipients hold in memory, octets, and what the one that [`Action::Resolve`] asks for will.
+    pub fn recipients_bytes(&self) -> (usize, usize) {
+        let accepted = self.mail.iter().flat_map(|mail| &mail.recipients);
+        let held = accepted.map(|r| recipient_bytes::<R>(r.address.as_ref(), r.orcpt.as_deref()));
+        let new = match &self.waiting {
+            Waiting::Recipient { address, orcpt, .. } => {
+                recipient_bytes::<R>(address.as_ref(), orcpt.as_deref())
+            }
+            _ => 0,
+        };
+        (held.sum(), new)
+    }
+
     /// Submission wants a login (RFC 6409 section 4.3).
     fn login_wanted(&self) -> Option<Reply> {
         if !self.role.is_submission() || self.login.is_some() {
@@ -229,10 +242,8 @@ impl<R> Session<R> {
     }
 }
 
-/// What one accepted recipient holds in memory, octets.
-fn recipient_bytes<R>(recipient: &Recipient<R>) -> usize {
-    let address = recipient.address.as_ref();
+/// What a recipient holds in memory, octets.
+fn recipient_bytes<R>(address: Option<&Address>, orcpt: Option<&str>) -> usize {
     let text = address.map_or(0, |a| a.local().len() + a.domain().as_str().len());
-    let orcpt = recipient.orcpt.as_ref().map_or(0, |text| text.len());
-    size_of::<Recipient<R>>() + text + orcpt
+    size_of::<Recipient<R>>() + text + orcpt.map_or(0, str::len)
 }

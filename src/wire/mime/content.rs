@@ -65,6 +65,12 @@ impl Media {
 }
 
 impl Content {
+    /// Whether [`Content::field`] may make anything of a field.
+    pub fn reads(field: &Field<'_>) -> bool {
+        let start = field.name.get(..8);
+        start.is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"))
+    }
+
     /// Looks at one field.
     pub fn field(&mut self, field: &Field<'_>) {
         let Some((start, name)) = field.name.split_at_checked(8) else {

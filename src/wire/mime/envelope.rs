@@ -73,6 +73,11 @@ impl Envelope {
         out
     }
 
+    /// Whether [`Envelope::field`] makes anything of a field.
+    pub fn reads(field: &Field<'_>) -> bool {
+        Envelope::default().slot(field.name).is_some()
+    }
+
     fn slot(&mut self, name: &[u8]) -> Option<Slot<'_>> {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         Some(match name.len() {

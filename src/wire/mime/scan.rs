@@ -33,8 +33,10 @@ pub struct Scanner {
     last: u8,
     /// The start of a line that may be a delimiter or the end of a header; counted in neither `at` nor `lines`.
     pending: Vec<u8>,
-    /// Header of the part being read.
+    /// Header of the part being read, as far as it is looked at.
     header: Vec<u8>,
+    /// Nothing more of it is taken than fits.
+    header_full: bool,
     /// Octets of facts and envelopes in `parts` below the top level.
     facts_bytes: usize,
     envelope: Vec<u8>,
@@ -109,6 +111,7 @@ impl Scanner {
             last: b'\n',
             pending: Vec::new(),
             header: Vec::new(),
+            header_full: false,
             facts_bytes: 0,
             envelope: envelope.render(),
             sent_at: envelope
@@ -306,11 +309,21 @@ impl Scanner {
         used
     }
 
-    fn keep_header(&mut self, octets: &[u8]) {
-        if self.reads_header() {
+    /// Takes octets of a header. What is held does not depend on how they were cut: it is looked at when it is full.
+    fn keep_header(&mut self, mut octets: &[u8]) {
+        while self.reads_header() && !octets.is_empty() {
+            if self.header.len() == MIME_PART_HEADER_BYTES_MAX {
+                if self.header_full {
+                    return;
+                }
+                drop_unread_fields(&mut self.header);
+                // It pays only as long as it frees much.
+                self.header_full = self.header.len() > MIME_PART_HEADER_BYTES_MAX / 2;
+            }
             let room = MIME_PART_HEADER_BYTES_MAX.saturating_sub(self.header.len());
-            self.header
-                .extend_from_slice(octets.get(..room).unwrap_or(octets));
+            let (taken, rest) = octets.split_at(room.min(octets.len()));
+            self.header.extend_from_slice(taken);
+            octets = rest;
         }
     }
 
@@ -334,6 +347,7 @@ impl Scanner {
 
     fn begin_part(&mut self, start: u64) {
         self.header.clear();
+        self.header_full = false;
         self.open.push(Open {
             part: self.parts.len(),
             lines_before: self.lines,
@@ -494,6 +508,29 @@ fn look(field: &Field<'_>, content: &mut Content, envelope: Option<&mut Envelope
     if let Some(envelope) = envelope {
         envelope.field(field);
     }
+}
+
+/// Leaves the fields that [`look`] looks at; of the last one, which may go on, a name in any case.
+fn drop_unread_fields(header: &mut Vec<u8>) {
+    let mut kept = Vec::with_capacity(header.len());
+    let mut at = 0;
+    for field in fields(header) {
+        at += field.raw.len();
+        let goes_on = at == header.len();
+        let named = !field.name.is_empty();
+        let ended = field.raw.ends_with(b"\n");
+        match () {
+            () if Content::reads(&field) || Envelope::reads(&field) => {
+                kept.extend_from_slice(field.raw);
+            }
+            () if !goes_on => {}
+            () if ended => kept.extend_from_slice(b"-:\r\n"),
+            () if named => kept.extend_from_slice(b"-:"),
+            // Its name has not come to an end.
+            () => kept.extend_from_slice(field.raw),
+        }
+    }
+    *header = kept;
 }
 
 fn multipart(media: &Media, mut boundary: Vec<u8>) -> Role {

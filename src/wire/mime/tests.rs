@@ -257,18 +257,39 @@ fn the_structure_is_bounded() {
 
 #[test]
 fn a_part_header_is_bounded() {
-    for (filler, seen) in [
-        (MIME_PART_HEADER_BYTES_MAX - 18, true),
-        (MIME_PART_HEADER_BYTES_MAX, false),
+    const MAX: usize = MIME_PART_HEADER_BYTES_MAX;
+    for (name, filler, seen) in [
+        ("Content-X", MAX - 18, true),
+        ("Content-X", MAX, false),
+        // Fields that nobody looks at make room, even one that is larger than all.
+        ("Received", MAX, true),
+        ("Received", 5 * MAX + 1, true),
     ] {
         let message = format!(
-            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{}\r\nContent-ID: <1>\r\n\r\nx",
-            "a".repeat(filler - 2)
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{name}:{}\r\nContent-ID: <1>\r\n\r\nx",
+            "a".repeat(filler - 3 - name.len())
         );
         let summary = scan_in(message.as_bytes(), 4096);
         let part = parts(&summary.structure).nth(1).unwrap();
-        assert_eq!(part.facts().id.is_some(), seen, "{filler}");
+        assert_eq!(part.facts().id.is_some(), seen, "{name} {filler}");
         assert_eq!(part.end - part.body_start, 1);
+    }
+}
+
+#[test]
+fn a_forwarded_message_behind_a_long_trace_keeps_its_envelope() {
+    let trace =
+        "Received: from a.test\r\n\tby b.test; x\r\n".repeat(MIME_PART_HEADER_BYTES_MAX / 20);
+    let message = format!(
+        "Content-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed; boundary=b\r\n{trace}Subject: seen\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"
+    );
+    let whole = scan_in(message.as_bytes(), message.len());
+    let mentions = |text: &[u8]| whole.structure.windows(text.len()).any(|w| w == text);
+    assert!(mentions(b"\"seen\""));
+    assert_eq!(parts(&whole.structure).count(), 3);
+    for chunk in [1, 7, 1000] {
+        let summary = scan_in(message.as_bytes(), chunk);
+        assert_eq!(summary.structure, whole.structure, "{chunk}");
     }
 }
 

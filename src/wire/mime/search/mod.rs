@@ -13,7 +13,7 @@ pub use fold::Needle;
 use super::decode::{Base64, QuotedPrintable, Transfer, charset, decode_words};
 use super::field::{Field, fields, unfold};
 use super::structure::{Kind, Part, parts};
-use crate::limits::{MIME_PART_HEADER_BYTES_MAX, SEARCH_BLOCK_BYTES};
+use crate::limits::SEARCH_BLOCK_BYTES;
 use fold::Matcher;
 use memchr::{memchr2, memmem};
 use std::ops::{Deref, Range};
@@ -197,7 +197,7 @@ impl<N: Deref<Target = Needle>> Searcher<N> {
         }
         match self.region.as_ref().map(|region| region.what) {
             Some(What::Header) => {
-                if self.header.len() + octets.len() > MIME_PART_HEADER_BYTES_MAX {
+                if self.header.len() + octets.len() > SEARCH_BLOCK_BYTES {
                     self.end_header();
                 }
                 self.header.extend_from_slice(octets);

@@ -414,3 +414,28 @@ pub const PTR_NAMES_MAX: usize = 10;
 pub const SPF_NAME_BYTES_MAX: usize = 253;
 /// What a domain says about a refusal, octets: it has to fit a line of a reply. The rest is cut. Held by the verdict.
 pub const SPF_EXPLANATION_BYTES_MAX: usize = 400;
+
+// ---- DMARC and what is written about checks
+
+/// A DMARC record, octets; a longer one is none. The longest that mail providers publish has 600. Held by the verdicts
+/// of a message, once.
+pub const DMARC_RECORD_BYTES_MAX: usize = 2_048;
+/// Addresses that one `rua` or `ruf` names; the rest is passed over (RFC 9990: a receiver may have a limit; two are
+/// usual).
+pub const DMARC_URIS_MAX: usize = 8;
+/// Questions of one tree walk: RFC 9989 section 4.10.
+pub const DMARC_WALK_QUERIES_MAX: usize = 8;
+/// Domains of From for which DMARC is asked; with more of them it is a permanent error (RFC 9989 section 11.5 asks for
+/// a limit; honest mail has one). Each costs one walk and what its identifiers need.
+pub const DMARC_AUTHOR_DOMAINS_MAX: usize = 4;
+/// Identifiers (SPF and signatures) whose organizational domain is looked up for one message; one behind them counts
+/// only where it is the author's very domain. Each costs one walk.
+pub const DMARC_IDENTIFIERS_MAX: usize = 10;
+/// A value in an Authentication-Results field, octets before it is quoted; a longer one is left out. The longest
+/// address fits: local part, `@`, domain.
+pub const AUTHENTICATION_VALUE_BYTES_MAX: usize = LOCAL_PART_BYTES_MAX + 1 + DOMAIN_BYTES_MAX;
+/// Results in one Authentication-Results field, written or read; the rest is left out. One message has five and one
+/// for each signature that is tried.
+pub const AUTHENTICATION_RESULTS_MAX: usize = 32;
+/// Properties of one result that are read; the rest is passed over.
+pub const AUTHENTICATION_PROPERTIES_MAX: usize = 16;

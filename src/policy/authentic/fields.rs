@@ -7,5 +7,6 @@ use std::ops::Range;
 /// Appends the fields of ours.
 pub fn write(_out: &mut Vec<u8>, _asked: &Asked<'_>, _verdicts: &Verdicts) {}
 
-/// Appends the ranges of `header` whose fields claim to be written by us (`hostname` in any form): forged, not served.
-pub fn forged(_header: &[u8], _hostname: &str, _cuts: &mut Vec<Range<u32>>) {}
+/// Appends the ranges of `header` whose fields claim to be written by us, in order: forged, not served. `names`: all
+/// names of ours, the hostname and the domains, in either form of an IDN.
+pub fn forged(_header: &[u8], _names: &[&str], _cuts: &mut Vec<Range<u32>>) {}

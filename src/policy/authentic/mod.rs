@@ -104,12 +104,14 @@ pub struct Verdicts {
 pub struct Traits {
     /// A List-* field.
     pub list: bool,
-    /// A Received line of another host than the client.
+    /// A Received line that tells of another host than the client.
     pub relayed: bool,
     /// From fields.
     pub from_fields: usize,
-    /// Domains that From names.
+    /// Domains that From names, counted up to one more than are asked for.
     pub from_domains: usize,
+    /// A From field names nobody, or somebody about whom readers would not agree.
+    pub from_malformed: bool,
 }
 
 /// A message whose header block was checked and whose body is passing by.
@@ -126,7 +128,7 @@ pub struct AtHeader {
 
 /// Asks and checks all that `header` (the block with its empty line) can say.
 pub async fn at_header<D: Dns>(dns: &D, asked: &Asked<'_>, header: &[u8]) -> AtHeader {
-    let (authors, traits) = dmarc::authors(header);
+    let (authors, traits) = dmarc::authors(header, asked);
     let iprev = iprev::check(dns, asked.client).await;
     let (spf_helo, spf_mail_from) = spf::check_both(dns, asked).await;
     AtHeader {

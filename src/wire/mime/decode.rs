@@ -174,6 +174,11 @@ pub fn percent_decode(value: &[u8]) -> (&[u8], Vec<u8>) {
         (Some(charset), Some(_), Some(text)) => (charset, text),
         _ => (b"".as_slice(), value),
     };
+    (charset, percent_unescape(text))
+}
+
+/// `%` with two hexadecimal digits becomes an octet (RFC 3986 section 2.1); any other `%` stays.
+pub fn percent_unescape(text: &[u8]) -> Vec<u8> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&octet, after)) = rest.split_first() {
@@ -190,7 +195,7 @@ pub fn percent_decode(value: &[u8]) -> (&[u8], Vec<u8>) {
             }
         }
     }
-    (charset, octets)
+    octets
 }
 
 /// A charset by its name in mail. None and unknown names, and US-ASCII with octets that it does not have, are taken for

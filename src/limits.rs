@@ -439,3 +439,13 @@ pub const AUTHENTICATION_VALUE_BYTES_MAX: usize = LOCAL_PART_BYTES_MAX + 1 + DOM
 pub const AUTHENTICATION_RESULTS_MAX: usize = 32;
 /// Properties of one result that are read; the rest is passed over.
 pub const AUTHENTICATION_PROPERTIES_MAX: usize = 16;
+
+// ---- policy/retry
+
+/// How long a message for elsewhere is tried, seconds (RFC 5321 section 4.5.4.1 asks for 4 to 5 days); then its
+/// sender gets a bounce.
+pub const RETRY_SECS_MAX: u64 = 5 * 24 * 3600;
+/// Attempts before it may be given up, however much time has passed.
+pub const RETRY_ATTEMPTS_MIN: u32 = 10;
+/// After so long without success its sender is told that it takes long, seconds.
+pub const RETRY_DELAY_NOTICE_SECS: u64 = 4 * 3600;

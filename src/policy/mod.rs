@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod authentic;
+pub mod retry;
 pub mod submit;
 
 use crate::wire::header::Field;

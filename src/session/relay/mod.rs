@@ -8,9 +8,7 @@ mod envelope;
 mod greeting;
 mod login;
 
-#[cfg(test)]
-mod tests;
-
+use crate::limits::{RELAY_ANSWER_SECS, RELAY_DATA_SECS, RELAY_END_SECS, RELAY_QUIT_SECS};
 use crate::wire::address::Address;
 use crate::wire::smtp::{Answer, AnswerFault, Capabilities};
 use zeroize::Zeroizing;
@@ -270,7 +268,6 @@ impl Relay {
 
     /// How long the next answer may take, seconds (RFC 5321 section 4.5.3.2).
     pub fn patience_secs(&self) -> u64 {
-        use crate::limits::{RELAY_ANSWER_SECS, RELAY_DATA_SECS, RELAY_END_SECS, RELAY_QUIT_SECS};
         match self.state {
             State::Data => RELAY_DATA_SECS,
             State::End => RELAY_END_SECS,
@@ -401,3 +398,6 @@ impl Relay {
         Action::Close(trouble)
     }
 }
+
+#[cfg(test)]
+mod tests;

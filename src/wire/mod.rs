@@ -1,6 +1,7 @@
 //! Pure grammar: bytes <-> values. Sees only `limits`. Never reads a clock, a file or a socket; never logs; never
 //! panics on any input; holds nothing larger than its bound.
 
+pub mod access;
 pub mod address;
 pub mod base64;
 pub mod certificate;
@@ -11,6 +12,7 @@ pub mod header;
 pub mod imap;
 pub mod line;
 pub mod mime;
+pub mod network;
 pub mod sasl;
 pub mod scram;
 pub mod smtp;

@@ -7,6 +7,7 @@
 pub mod macros;
 
 use crate::limits::SPF_RECORD_BYTES_MAX;
+use crate::wire::network::Network;
 use macros::{DomainSpec, Letters};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -57,7 +58,7 @@ pub enum Mechanism<'a> {
     Mx(Option<DomainSpec<'a>>, Prefixes),
     /// The client's name is the target or below it.
     Ptr(Option<DomainSpec<'a>>),
-    /// The client is in a network.
+    /// `ip4:` or `ip6:`: the client is in a network.
     Ip(Network),
     /// The target has an IPv4 address, whichever.
     Exists(DomainSpec<'a>),
@@ -70,15 +71,6 @@ pub struct Prefixes {
     pub v4: u8,
     /// 0 to 128.
     pub v6: u8,
-}
-
-/// `ip4:` or `ip6:`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Network {
-    /// One of its addresses; an IPv4-mapped one stays IPv6 and holds no client (section 5).
-    pub address: IpAddr,
-    /// Leading bits that count.
-    pub prefix: u8,
 }
 
 /// Why a record cannot be used.

@@ -5,6 +5,7 @@ use super::super::{Dns, Outcome, iprev};
 use super::{Checked, Identity};
 use crate::limits::{SPF_LOOKUPS_MAX, SPF_MX_NAMES_MAX, SPF_VOID_LOOKUPS_MAX};
 use crate::wire::dns::{self, Answer, Kind, Name, Question, Record as DnsRecord, Trouble};
+use crate::wire::network::Network;
 use crate::wire::spf::macros::{DomainSpec, Explanation, Room, Values};
 use crate::wire::spf::{self, Directive, Mechanism, Prefixes, Qualifier, Record};
 use std::net::IpAddr;
@@ -128,7 +129,7 @@ impl<D: Dns> Evaluation<'_, D> {
         match &directive.mechanism {
             Mechanism::All => return Ok(true),
             Mechanism::Ip(network) => {
-                return Ok(same_bits(self.client, network.address, network.prefix));
+                return Ok(network.holds(self.client));
             }
             _ => self.count_lookup()?,
         }
@@ -357,7 +358,7 @@ impl<D: Dns> Evaluation<'_, D> {
             IpAddr::V6(_) => prefixes.v6,
         };
         let mut addresses = answer.records().iter().filter_map(iprev::address);
-        addresses.any(|address| same_bits(self.client, address, prefix))
+        addresses.any(|address| Network { address, prefix }.holds(self.client))
     }
 }
 
@@ -413,16 +414,6 @@ fn values<'v>(
         receiver: identity.hostname,
         now_seconds: identity.now_seconds.unwrap_or(0),
     }
-}
-
-/// Whether two addresses of one family agree in their leading bits.
-fn same_bits(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
-    let differ = match (a, b) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(a.to_bits() ^ b.to_bits()) << 96,
-        (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() ^ b.to_bits(),
-        _ => return false,
-    };
-    differ.leading_zeros() >= u32::from(prefix)
 }
 
 /// Words of the DNS are a stranger's.

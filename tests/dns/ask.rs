@@ -175,7 +175,10 @@ fn shown(answer: &Answer) -> String {
         _ => {
             let mut records: Vec<String> = answer.records().iter().map(record).collect();
             records.sort();
-            records.join(" | ")
+            match records.len() {
+                0..=10 => records.join(" | "),
+                many => format!("{many} records"),
+            }
         }
     };
     format!(

@@ -40,10 +40,10 @@ def parent(name, zones):
 
 
 class Internet:
-    """All of it below one directory. `add` of liars before `start`: {zone: (address, DS texts)}."""
+    """All of it below one directory. `liars`: {zone: (address, DS texts)}; `more`: zones beside those of the file, in its form."""
 
-    def __init__(self, top, liars):
-        self.top, self.zones, self.liars, self.processes = pathlib.Path(top), read(), liars, []
+    def __init__(self, top, liars, more=None):
+        self.top, self.zones, self.liars, self.processes = pathlib.Path(top), {**read(), **(more or {})}, liars, []
 
     def start(self):
         for server in SERVERS:
@@ -89,15 +89,16 @@ class Internet:
         run = lambda *words: subprocess.run(["keymgr", "-c", str(self.top / zone["server"] / "knot.conf"), name + ("" if name == "." else "."), *words], capture_output=True, text=True, check=True).stdout
         bits = ["size=2048"] if zone["key"].startswith("rsa") else []
         run("generate", f"algorithm={zone['key']}", "ksk=yes", "zsk=yes", *bits)
+        zone["dnskey"] = run("dnskey").strip()
         return [line.split(" DS ")[1] for line in run("ds").splitlines() if " DS " in line and line.split(" DS ")[1].split()[2] == "2"]
 
     def anchors(self):
         """The root's key as the one trust anchor."""
-        return "".join(f". IN DS {ds}\n" for ds in self.zones["."]["ds"])
+        return ". IN DNSKEY " + self.zones["."]["dnskey"].split(" DNSKEY ")[1] + "\n"
 
     def delegate(self):
         """Delegations of all zones and liars into the zone above each."""
-        children = {name: (zone["address"], zone["ds"]) for name, zone in self.zones.items() if name != "."}
+        children = {name: (zone["address"], zone["ds"]) for name, zone in self.zones.items() if name != "." and zone["denial"] != "undelegated"}
         for name, (address, ds) in {**children, **self.liars}.items():
             above = parent(name, self.zones)
             kind = "AAAA" if ":" in address else "A"

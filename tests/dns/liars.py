@@ -74,7 +74,8 @@ class Zone:
             return []
         if query.lower in self.chain:
             return self.nsec_at(query.lower)
-        return self.nsec_before(query.lower) + self.nsec_before(f"*.{self.name}")
+        both = [self.nsec_before(query.lower), self.nsec_before(f"*.{self.name}")]
+        return both[0] if both[0] == both[1] else both[0] + both[1]
 
     def __call__(self, query):
         values = self.sets.get((query.lower, query.kind))
@@ -147,7 +148,27 @@ class Stripped(Zone):
         return super().__call__(query)
 
 
-SIGNED += [NoProof("noproof.test"), WrongProof("wrongproof.test"), TypeLie("typelie.test", {("www.typelie.test", "TXT"): ["t"]}), Wild("wild.test"), Stripped("stripped.test")]
+class OthersProof(Zone):
+    """Denies names with a SOA of its unsigned child alone: an insecure record that says nothing about the name. Taken for
+    a proof, it makes every name of a signed zone vanish, TLSA records among them."""
+    def __init__(self, name):
+        super().__init__(name, {(f"plain.{name}", "NS"): [f"ns.{name}"], (f"ns.{name}", "A"): ["127.2.0.41"]})
+
+    def denial(self, query):
+        child = f"plain.{self.name}"
+        return super().denial(query) if under(query.lower, child) else [record(child, "SOA", f"ns.{child} h.{child} 1 2 3 4 60", 60)]
+
+    def soa(self):
+        return []
+
+    def __call__(self, query):
+        if query.lower == f"plain.{self.name}":
+            at = self.nsec_at(query.lower) if query.kind == "DS" else []
+            return query.reply(authority=Zone.soa(self) + at if at else [record(query.lower, "NS", f"ns.{self.name}")], aa=bool(at))
+        return super().__call__(query)
+
+
+SIGNED += [OthersProof("othersproof.test"), NoProof("noproof.test"), WrongProof("wrongproof.test"), TypeLie("typelie.test", {("www.typelie.test", "TXT"): ["t"]}), Wild("wild.test"), Stripped("stripped.test")]
 for at, zone in enumerate(SIGNED):
     liar(zone.name, f"127.2.1.{at + 1}", zone.ds())(zone)
 plain = Zone("child.stripped.test", key=False)
@@ -263,6 +284,8 @@ def poison(query):
         return query.reply([record(query.name, "CNAME", "www.victim.test"), *lies])
     if query.lower == "refer.poison.test":
         return query.reply(aa=False, authority=take_over, additional=lies + own)
+    if query.lower == "sibling.poison.test":
+        return query.reply([record(query.name, "A", GOOD)], additional=[record("ns.sibling.test", "A", "127.2.0.72", 86400)])
     if query.lower == "gone.poison.test":
         return query.reply(rcode=NXDOMAIN, authority=[record("test", "SOA", "ns.test h.test 1 2 3 4 86400", 86400), *take_over], additional=lies)
     return simple("poison.test", query)
@@ -352,12 +375,20 @@ def broken_messages(query):
     }
 
 
+@liar("barren.test", "127.2.0.80")
+def barren(query):
+    """Says NXDOMAIN for names that only have names below them (against RFC 8020), as not a few servers of DKIM keys do."""
+    if query.lower == "key._domainkey.barren.test":
+        return query.reply([record(query.name, "TXT", "v=DKIM1")] if query.kind == "TXT" else [], [] if query.kind == "TXT" else [record("barren.test", "SOA", "ns.barren.test h.barren.test 1 2 3 4 60", 60)])
+    return simple("barren.test", query)
+
+
 @liar("malformed.test", "127.2.0.78")
 def malformed(query):
     first = query.lower.split(".")[0]
     if query.lower in ("malformed.test", "ns.malformed.test", "www.malformed.test"):
         return simple("malformed.test", query)
-    return broken_messages(query).get(first) or query.reply(rcode=NXDOMAIN)
+    return broken_messages(query).get(first, query.reply(rcode=NXDOMAIN))
 
 
 @liar("tcpbad.test", "127.2.0.79")
@@ -399,8 +430,11 @@ class KeyTrap(Zone):
             self.colliding = garbage_keys(self.keys, wanted)
             self.sets[self.name, "DNSKEY"] = [self.key.rdata, *self.colliding]
 
+    def trapped(self, kind):
+        return kind in ("A", "SOA")
+
     def signed(self, name, kind, values, ttl=300):
-        if kind in ("A", "SOA"):
+        if self.trapped(kind):
             now = int(time.time())
             head = struct.pack("!HBBIIIH", KINDS[kind], 8, len(labels(name)), ttl, now + DAY, now - DAY, 12345) + pack_name(self.name)
             return [record(name, kind, v, ttl) for v in values] + [record(name, "RRSIG", head + sign.hashlib.sha512(bytes([i & 255, i >> 8])).digest() * 4 + bytes(2), ttl) for i in range(self.signatures)]
@@ -412,16 +446,24 @@ class KeyTrap(Zone):
 
 
 class SigTrap(KeyTrap):
-    """One set, very many signatures by one key: SigJam."""
-    keys, signatures = 1, 300
+    """One set, as many signatures by one key as a message holds: SigJam."""
+    keys, signatures = 1, 150
 
 
 class KeyJam(KeyTrap):
-    """The DNSKEY set itself carries many signatures by colliding keys, and many DS point at them: LockCram and HashTrap."""
-    keys, signatures = 60, 1
+    """The DNSKEY set itself carries as many signatures as keys of one tag, and a DS points at each of these keys: LockCram and HashTrap."""
+    keys = signatures = 60
+
+    def prepare(self):
+        super().prepare()
+        self.sets[self.name, "DNSKEY"] = self.colliding
 
     def ds(self):
-        return [f"12345 8 2 {i:064x}" for i in range(40)]
+        self.prepare()
+        return [f"12345 8 2 {sign.hashlib.sha256(pack_name(self.name) + key).hexdigest()}" for key in self.colliding]
+
+    def trapped(self, kind):
+        return True
 
 
 for at, zone in enumerate([KeyTrap("keytrap.test"), SigTrap("sigtrap.test"), KeyJam("keyjam.test")]):

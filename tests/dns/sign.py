@@ -55,6 +55,10 @@ class Key:
         digest = digest or hashlib.sha256(canonical(self.zone) + self.rdata).hexdigest()
         return f"{self.tag} 13 2 {digest}"
 
+    def anchor(self):
+        """As a trust anchor."""
+        return f"{self.zone}. IN DNSKEY 257 3 13 {base64.b64encode(self.rdata[4:]).decode()}\n"
+
     @lru_cache(4096)
     def _raw(self, digest):
         z = int.from_bytes(digest, "big")

@@ -152,7 +152,7 @@ class OthersProof(Zone):
     """Denies names with a SOA of its unsigned child alone: an insecure record that says nothing about the name. Taken for
     a proof, it makes every name of a signed zone vanish, TLSA records among them."""
     def __init__(self, name):
-        super().__init__(name, {(f"plain.{name}", "NS"): [f"ns.{name}"], (f"ns.{name}", "A"): ["127.2.0.41"]})
+        super().__init__(name, {(f"plain.{name}", "NS"): [f"ns.{name}"]})
 
     def denial(self, query):
         child = f"plain.{self.name}"
@@ -164,7 +164,8 @@ class OthersProof(Zone):
     def __call__(self, query):
         if query.lower == f"plain.{self.name}":
             at = self.nsec_at(query.lower) if query.kind == "DS" else []
-            return query.reply(authority=Zone.soa(self) + at if at else [record(query.lower, "NS", f"ns.{self.name}")], aa=bool(at))
+            servers = [record(query.lower, "NS", "ns.othersproof.test")]
+            return query.reply(authority=Zone.soa(self) + at) if at else query.reply(servers, aa=query.kind == "NS")
         return super().__call__(query)
 
 

@@ -112,7 +112,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// A row of DER values.
-struct Der<'a>(&'a [u8]);
+pub(super) struct Der<'a>(pub(super) &'a [u8]);
 
 impl<'a> Der<'a> {
     fn peek(&self) -> Option<u8> {
@@ -120,7 +120,7 @@ impl<'a> Der<'a> {
     }
 
     /// The next value's tag and content; None at the end and on anything that is not DER.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+    pub(super) fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, rest) = rest.split_first()?;
         let (len, rest) = match first {
@@ -137,7 +137,7 @@ impl<'a> Der<'a> {
         Some((tag, value))
     }
 
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.next()
             .filter(|(found, _)| *found == tag)
             .map(|(_, v)| v)

@@ -6,6 +6,7 @@ pub mod address;
 pub mod base64;
 pub mod certificate;
 pub mod dmarc;
+pub mod dkim;
 pub mod dns;
 pub mod dot;
 pub mod header;

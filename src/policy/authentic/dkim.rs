@@ -1,6 +1,20 @@
 //! DKIM (RFC 6376, 8301, 8463): whose signatures does a message carry?
+//!
+//! mail-auth can do this, but it wants the whole message and its own resolver, tries any number of signatures and is
+//! lenient where RFC 6376 section 6.1.1 is not; what was left to do over ring is less than what would have to be
+//! corrected. A signature holds the body's hash in itself, so it is verified at the end of the header block, and only
+//! the hash (32 octets) and what is shown of it are kept until the body has passed.
 
+use super::keys::{self, Signed, Wrong};
 use super::{Dns, Outcome};
+use crate::limits::{AUTHORS_MAX, DKIM_CLOCK_SECS, DKIM_SIGNATURES_MAX, MIME_FIELDS_MAX};
+use crate::wire::address::Domain;
+use crate::wire::dkim::body::{Body, Hashes, Wanted};
+use crate::wire::dkim::header::{Block, Own};
+use crate::wire::dkim::key::Key;
+use crate::wire::dkim::signature::{Ages, Claims, Kind, Signature};
+use crate::wire::header::{Field, FieldAddress, Fields, each_address};
+use std::borrow::Cow;
 
 /// What came of one signature.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,24 +39,269 @@ pub struct Checked {
 
 /// Signatures whose header fields were verified and whose body hashes are still open.
 #[derive(Default, Debug)]
-pub struct AtHeader {}
+pub struct AtHeader {
+    fields: usize,
+    tried: Vec<Open>,
+}
 
-/// Finds the signatures, asks for their keys and verifies what they say of the header block.
-pub async fn at_header<D: Dns>(_dns: &D, _header: &[u8], _now_seconds: Option<i64>) -> AtHeader {
-    AtHeader::default()
+/// One of them: about 1 KiB at most.
+#[derive(Debug)]
+struct Open {
+    checked: Checked,
+    /// The hash that the body must have, where all the rest was right.
+    body: Option<(Wanted, [u8; 32])>,
+}
+
+/// Finds the signatures, asks for their keys and verifies what they say of the header block; the hashes that they need
+/// are asked of `body`. Tries `DKIM_SIGNATURES_MAX` of them: those of a domain that From names (or above or below it)
+/// come first, malformed ones last, otherwise the top-most; at most so many questions.
+pub async fn at_header<D: Dns>(
+    dns: &D,
+    header: &[u8],
+    now_seconds: Option<i64>,
+    body: &mut Body,
+) -> AtHeader {
+    let found = choose(header);
+    let mut tried = open_all(&found.chosen);
+    for (open, field) in tried.iter_mut().zip(&found.chosen) {
+        let right = match found.too_many {
+            true => Err(TOO_MANY_FIELDS),
+            false => check(dns, header, field, now_seconds, &mut open.checked.testing).await,
+        };
+        match right {
+            Ok((wanted, hash)) => {
+                body.want(wanted);
+                open.body = Some((wanted, hash));
+            }
+            Err(wrong) => open.close(wrong),
+        }
+    }
+    AtHeader {
+        fields: found.fields,
+        tried,
+    }
 }
 
 impl AtHeader {
     /// DKIM-Signature fields, tried or not.
     pub fn fields(&self) -> usize {
-        0
+        self.fields
     }
 
-    /// Takes the next octets of the body.
-    pub fn body(&mut self, _octets: &[u8]) {}
-
-    /// Compares the body hashes.
-    pub fn finish(self) -> Vec<Checked> {
-        Vec::new()
+    /// Compares the body hashes; in the order of the header.
+    pub fn finish(self, hashes: &Hashes) -> Vec<Checked> {
+        let closed = self.tried.into_iter().map(|mut open| {
+            if let Some((wanted, hash)) = open.body {
+                match compare(hashes, wanted, hash) {
+                    Ok(()) => open.checked.outcome = Outcome::Pass,
+                    Err(wrong) => open.close(wrong),
+                }
+            }
+            open.checked
+        });
+        closed.collect()
     }
 }
+
+impl Open {
+    fn close(&mut self, wrong: Wrong) {
+        self.checked.outcome = wrong.outcome;
+        self.checked.reason = wrong.reason.into_owned();
+    }
+}
+
+/// The block is not searched for what many signatures cover: no mail has so many fields.
+const TOO_MANY_FIELDS: Wrong = Wrong {
+    outcome: Outcome::PermError,
+    reason: Cow::Borrowed("the message has too many header fields to look for those signed"),
+};
+
+/// Of one signature: what remains to be compared, once all else is right.
+async fn check<D: Dns>(
+    dns: &D,
+    header: &[u8],
+    field: &Field<'_>,
+    now_seconds: Option<i64>,
+    testing: &mut bool,
+) -> Result<(Wanted, [u8; 32]), Wrong> {
+    // Read twice, so that only the signer is held while the DNS is asked.
+    let signer = {
+        let signature = Signature::parse(field.value, Kind::Dkim)?;
+        judge_ages(signature.ages, now_seconds)?;
+        signature.signer
+    };
+    let keys = keys::ask(dns, &signer).await?;
+    *testing = keys.iter().any(|key| key.testing);
+    let signature = Signature::parse(field.value, Kind::Dkim)?;
+    verify(header, field, &signature, &keys)
+}
+
+/// Whether the header fields are what the owner of a key has signed.
+pub(super) fn verify(
+    header: &[u8],
+    field: &Field<'_>,
+    signature: &Signature<'_>,
+    keys: &[Key],
+) -> Result<(Wanted, [u8; 32]), Wrong> {
+    let own = Own {
+        field,
+        signature: &signature.signature_place,
+    };
+    let octets = Block::new(header).signed(&signature.names, signature.header_canon, own);
+    let signed = Signed {
+        algorithm: signature.algorithm,
+        signature: &signature.signature,
+        octets: &octets,
+        domain: &signature.signer.domain,
+        identity: &signature.identity_domain,
+    };
+    keys::verify(keys, &signed)?;
+    let wanted = Wanted {
+        canon: signature.body_canon,
+        length: signature.length,
+    };
+    Ok((wanted, signature.body_hash))
+}
+
+/// Whether the body is what was signed, all of it (RFC 6376 section 8.2 tells what `l=` lets strangers do).
+pub(super) fn compare(hashes: &Hashes, wanted: Wanted, hash: [u8; 32]) -> Result<(), Wrong> {
+    let reason = match hashes.of(wanted) {
+        None => "the body is shorter than what was signed",
+        Some(found) if found != hash => "the body is not what was signed",
+        Some(_) if wanted.length.is_none() => return Ok(()),
+        Some(_) => {
+            let octets = hashes.uncovered(wanted);
+            return Err(Wrong {
+                outcome: Outcome::Policy,
+                reason: format!("l= leaves the body open; it does not cover {octets} octets")
+                    .into(),
+            });
+        }
+    };
+    Err(Wrong::new(Outcome::Fail, reason))
+}
+
+/// `t=` and `x=` (RFC 6376 section 3.5), where our clock is sane.
+pub(super) fn judge_ages(ages: Ages, now_seconds: Option<i64>) -> Result<(), Wrong> {
+    let Some(now) = now_seconds else {
+        return Ok(());
+    };
+    let seconds = |age: u64| i64::try_from(age).unwrap_or(i64::MAX);
+    if ages
+        .expires
+        .is_some_and(|age| seconds(age) < now.saturating_sub(DKIM_CLOCK_SECS))
+    {
+        return Err(Wrong::new(Outcome::Fail, "it has expired (x=)"));
+    }
+    if ages
+        .signed
+        .is_some_and(|age| seconds(age) > now.saturating_add(DKIM_CLOCK_SECS))
+    {
+        return Err(Wrong::new(Outcome::Fail, "it was made in the future (t=)"));
+    }
+    Ok(())
+}
+
+/// The signatures of a header block.
+struct Found<'a> {
+    fields: usize,
+    /// In the order of the header.
+    chosen: Vec<Field<'a>>,
+    /// More than MIME_FIELDS_MAX fields of any name.
+    too_many: bool,
+}
+
+fn choose(header: &[u8]) -> Found<'_> {
+    let mut found = Found {
+        fields: 0,
+        chosen: Vec::new(),
+        too_many: Fields::new(header).nth(MIME_FIELDS_MAX).is_some(),
+    };
+    let mut authors: Vec<Domain> = Vec::new();
+    for field in Fields::new(header) {
+        if field.is("From") {
+            each_address(field.value, &mut |address| {
+                if let FieldAddress::Full(address) = address
+                    && authors.len() < AUTHORS_MAX
+                {
+                    authors.push(address.domain().clone());
+                }
+            });
+        }
+        if field.is("DKIM-Signature") {
+            found.fields += 1;
+            if found.chosen.len() < MIME_FIELDS_MAX {
+                found.chosen.push(field);
+            }
+        }
+    }
+    if found.chosen.len() > DKIM_SIGNATURES_MAX {
+        found.chosen.sort_by_cached_key(|field| {
+            let domain = Claims::read(field.value).domain;
+            let of_author = || {
+                authors
+                    .iter()
+                    .any(|author| related(author.as_str(), &domain))
+            };
+            match () {
+                _ if domain.is_empty() => 2,
+                _ if of_author() => 0,
+                _ => 1,
+            }
+        });
+        found.chosen.truncate(DKIM_SIGNATURES_MAX);
+        found.chosen.sort_unstable_by_key(|field| field.range.start);
+    }
+    found
+}
+
+/// Equal, or one below the other.
+fn related(a: &str, b: &str) -> bool {
+    let below = |inner: &str, outer: &str| {
+        let rest = inner.strip_suffix(outer);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    below(a, b) || below(b, a)
+}
+
+/// What can be shown of each. As much of `b=` as tells them apart, eight letters at least (RFC 6008 section 4).
+fn open_all(fields: &[Field<'_>]) -> Vec<Open> {
+    let claims: Vec<Claims> = fields.iter().map(|f| Claims::read(f.value)).collect();
+    let start = |claims: &Claims, bytes: usize| {
+        let text = &claims.signature;
+        text.get(..bytes).unwrap_or(text).to_string()
+    };
+    let told_apart = |bytes: usize| {
+        let alike = |a: &Claims, b: &Claims| {
+            a.signature != b.signature && start(a, bytes) == start(b, bytes)
+        };
+        let mut pairs = claims
+            .iter()
+            .enumerate()
+            .flat_map(|(at, a)| claims.iter().skip(at + 1).map(move |b| (a, b)));
+        !pairs.any(|(a, b)| alike(a, b))
+    };
+    let bytes = (8..=B_START_BYTES_MAX).find(|bytes| told_apart(*bytes));
+    let bytes = bytes.unwrap_or(B_START_BYTES_MAX);
+    let open = claims.iter().map(|claims| Open {
+        checked: Checked {
+            outcome: Outcome::None,
+            domain: claims.domain.clone(),
+            selector: claims.selector.clone(),
+            identity: claims.identity.clone(),
+            algorithm: claims.algorithm.clone(),
+            b_start: start(claims, bytes),
+            reason: String::new(),
+            testing: false,
+        },
+        body: None,
+    });
+    open.collect()
+}
+
+/// Signatures with so many first letters in common are the same, or made to confuse.
+const B_START_BYTES_MAX: usize = 16;
+
+#[cfg(test)]
+#[path = "dkim_tests.rs"]
+mod tests;

@@ -11,10 +11,12 @@ pub mod dkim;
 pub mod dmarc;
 pub mod fields;
 pub mod iprev;
+mod keys;
 pub mod spf;
 pub mod verdict;
 
 use crate::wire::address::{Address, Domain};
+use crate::wire::dkim::body::Body;
 use crate::wire::dns::{Answer, Question};
 use std::net::IpAddr;
 
@@ -122,6 +124,7 @@ pub struct AtHeader {
     spf_mail_from: spf::Checked,
     dkim: dkim::AtHeader,
     arc: arc::AtHeader,
+    body: Body,
     authors: dmarc::Authors,
     traits: Traits,
 }
@@ -131,12 +134,14 @@ pub async fn at_header<D: Dns>(dns: &D, asked: &Asked<'_>, header: &[u8]) -> AtH
     let (authors, traits) = dmarc::authors(header, asked);
     let iprev = iprev::check(dns, asked.client).await;
     let (spf_helo, spf_mail_from) = spf::check_both(dns, asked).await;
+    let mut body = Body::default();
     AtHeader {
         iprev,
         spf_helo,
         spf_mail_from,
-        dkim: dkim::at_header(dns, header, asked.now_seconds).await,
-        arc: arc::at_header(dns, header, asked.now_seconds).await,
+        dkim: dkim::at_header(dns, header, asked.now_seconds, &mut body).await,
+        arc: arc::at_header(dns, header, asked.now_seconds, &mut body).await,
+        body,
         authors,
         traits,
     }
@@ -145,14 +150,14 @@ pub async fn at_header<D: Dns>(dns: &D, asked: &Asked<'_>, header: &[u8]) -> AtH
 impl AtHeader {
     /// Takes the next octets of the body.
     pub fn body(&mut self, octets: &[u8]) {
-        self.dkim.body(octets);
-        self.arc.body(octets);
+        self.body.update(octets);
     }
 
     /// The end of the body: compares, and asks DMARC.
     pub async fn finish<D: Dns>(self, dns: &D) -> Verdicts {
         let dkim_fields = self.dkim.fields();
-        let dkim = self.dkim.finish();
+        let hashes = self.body.finish();
+        let dkim = self.dkim.finish(&hashes);
         let dmarc = dmarc::check(dns, &self.authors, &self.spf_mail_from, &dkim).await;
         Verdicts {
             iprev: self.iprev,
@@ -160,7 +165,7 @@ impl AtHeader {
             spf_mail_from: self.spf_mail_from,
             dkim_fields,
             dkim,
-            arc: self.arc.finish(),
+            arc: self.arc.finish(&hashes),
             dmarc,
             author: self.authors.only,
             traits: self.traits,

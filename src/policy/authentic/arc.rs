@@ -292,5 +292,4 @@ impl Known {
 const _: () = assert!(ARC_KEYS_MAX <= ARC_SETS_MAX);
 
 #[cfg(test)]
-#[path = "arc_tests.rs"]
 mod tests;

@@ -303,5 +303,4 @@ fn open_all(fields: &[Field<'_>]) -> Vec<Open> {
 const B_START_BYTES_MAX: usize = 16;
 
 #[cfg(test)]
-#[path = "dkim_tests.rs"]
 mod tests;

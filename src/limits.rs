@@ -322,6 +322,8 @@ pub const IMAP_CONNECTIONS_DEFAULT: usize = 200;
 pub const CONNECTIONS_MAX: usize = 50_000;
 /// What the sum of `limits/memory.rs` may reach by default, octets; the server does not start above it.
 pub const MEMORY_BYTES_DEFAULT: u64 = 48 * 1024 * 1024;
+/// Entries of all allow and deny lists together, some 60 octets each, held by the configuration; a mistake in it.
+pub const ACCESS_ENTRIES_MAX: usize = 1_000;
 /// The largest message size that can be configured, octets: CONTENT_CHUNKS_MAX chunks.
 pub const MESSAGE_BYTES_CEILING: u64 = (CONTENT_CHUNKS_MAX * CHUNK_BYTES) as u64;
 /// Addresses that one service listens on.

@@ -49,4 +49,34 @@ quota_bytes = 0                     # mail of one account that has no quota of i
 
 [addresses]
 detail_separator = "+"              # name+anything@domain goes to name@domain; "" switches it off
+
+# Who is taken whatever the checks of a sender say, and who is refused at once; `allow` comes first. Senders are
+# "anna@example.org", "example.org" (that domain) or "*.example.org" (all below it). Anybody can write any sender: on
+# `allow` one counts only when SPF or a signature stands behind it, and a host only when its address leads back to its
+# name. 1,000 entries at most.
+[allow]
+senders = []
+hosts = []                          # names of other servers, like "mail.example.org" or "*.example.org"
+networks = []                       # like "192.0.2.0/24" or "2001:db8::/32"
+
+[deny]
+senders = []
+hosts = []                          # the name of its address, or the name that it greets with
+networks = []
+
+# What a server of a stranger or its sender can have against it. true refuses the mail, false counts for its score.
+[reject]
+sender_domain_missing = true        # the sender's domain does not exist
+sender_null_mx = true               # the sender's domain says that it takes no mail
+sender_without_address = false      # it has neither a mail exchanger nor an address
+sender_without_mx = false           # it has an address alone
+sender_literal = false              # it is an address in brackets
+helo_ours = false                   # the server greets with our name or address
+helo_wrong_literal = false          # with an address in brackets that is not its own
+helo_bare_address = false           # with an address without brackets
+helo_no_dot = false                 # with a word that is no full name
+helo_unknown = false                # with a name that has no address
+ptr_missing = false                 # its address has no name in the DNS
+ptr_unconfirmed = false             # the name does not lead back to the address
+ptr_generic = false                 # the name looks like that of a household's line
 "#;

@@ -3,6 +3,7 @@
 //! Owns: the configuration file and the certificate files that it names. Never: a default that is not in
 //! `example.rs`, a mistake without its line and what to do. Relative paths are relative to the file's directory.
 
+mod access;
 pub mod certificate;
 pub mod example;
 pub mod nearest;
@@ -13,6 +14,7 @@ use crate::limits::{
     self, Connections, DISK_RESERVE_BYTES, IMAP_CONNECTIONS_DEFAULT, MEMORY_BYTES_DEFAULT,
     MESSAGE_BYTES_MAX, MemorySum, SMTP_CONNECTIONS_DEFAULT, SUBMISSION_CONNECTIONS_DEFAULT,
 };
+use crate::wire::access::Rules;
 use crate::wire::address::Domain;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -47,6 +49,8 @@ pub struct Config {
     pub detail_separator: Option<char>,
     /// Quota of an account without one of its own, octets; None is unlimited.
     pub quota_bytes: Option<u64>,
+    /// Who may send to this box before anything of a message is seen.
+    pub access: Rules,
     /// Login without TLS (only `try` on loopback sets it; no key of the file does).
     pub plain_text_login: bool,
 }
@@ -131,6 +135,7 @@ impl Config {
             disk_reserve_bytes: DISK_RESERVE_BYTES,
             detail_separator: Some('+'),
             quota_bytes: None,
+            access: Rules::default(),
             plain_text_login: false,
         }
     }
@@ -187,6 +192,7 @@ impl Config {
         let mut config = self.clone();
         config.message_bytes_max = new.message_bytes_max;
         config.quota_bytes = new.quota_bytes;
+        config.access = new.access;
         if !new.certificates.is_empty() {
             config.certificates = new.certificates;
         }

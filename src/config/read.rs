@@ -43,28 +43,28 @@ pub(super) fn config(text: &str, base: &Path) -> Result<Config, Vec<Mistake>> {
     }
 }
 
-struct Reader<'t> {
+pub(super) struct Reader<'t> {
     text: &'t str,
     base: &'t Path,
     mistakes: Vec<Mistake>,
 }
 
 /// One table whose keys are being taken.
-struct Section<'t> {
+pub(super) struct Section<'t> {
     name: &'static str,
     table: Option<&'t DeTable<'t>>,
     asked: Vec<&'static str>,
 }
 
-type Value<'t> = &'t Spanned<DeValue<'t>>;
+pub(super) type Value<'t> = &'t Spanned<DeValue<'t>>;
 
 impl<'t> Section<'t> {
-    fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.asked.push(key);
         self.table?.get(key)
     }
     /// `listen.smtp`
-    fn path(&self, key: &str) -> String {
+    pub(super) fn path(&self, key: &str) -> String {
         match self.name {
             "" => format!("`{key}`"),
             section => format!("`{key}` in [{section}]"),
@@ -102,6 +102,7 @@ impl<'t> Reader<'t> {
         config.certificates = self.certificates(&mut top);
         self.limits(&mut top, &mut config);
         self.addresses(&mut top, &mut config);
+        config.access = self.access(&mut top);
         self.leftovers(&top);
         if self.mistakes.is_empty()
             && let Some(excess) = config.memory_excess()
@@ -332,7 +333,7 @@ impl<'t> Reader<'t> {
         self.leftovers(&section);
     }
 
-    fn section(&mut self, top: &mut Section<'t>, name: &'static str) -> Section<'t> {
+    pub(super) fn section(&mut self, top: &mut Section<'t>, name: &'static str) -> Section<'t> {
         let value = top.take(name);
         let table = value.and_then(|value| value.get_ref().as_table());
         if let (Some(value), None) = (value, table) {
@@ -348,7 +349,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn leftovers(&mut self, section: &Section<'t>) {
+    pub(super) fn leftovers(&mut self, section: &Section<'t>) {
         let Some(table) = section.table else { return };
         for key in table.keys() {
             let name = key.get_ref().as_ref();
@@ -434,7 +435,7 @@ impl<'t> Reader<'t> {
         None
     }
 
-    fn mistake(&mut self, span: Option<Range<usize>>, text: String) {
+    pub(super) fn mistake(&mut self, span: Option<Range<usize>>, text: String) {
         let line = span.map(|span| line_of(self.text, &span));
         self.mistakes.push(Mistake { line, text });
     }

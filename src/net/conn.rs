@@ -141,6 +141,10 @@ impl Conn {
     ) -> io::Result<()> {
         let within = within.into();
         while !bytes.is_empty() {
+            if bytes.len() >= CONN_BUFFER_BYTES && self.output.bytes().is_empty() {
+                // More than a buffer full: nothing is gained by a copy of it.
+                return write(&mut self.stream, Source::Slice(bytes), &within).await;
+            }
             let taken = self.output.push(bytes);
             bytes = bytes.get(taken..).unwrap_or_default();
             if !bytes.is_empty() {
@@ -202,26 +206,57 @@ impl Conn {
 
     /// Writes the out-buffer and flushes it to the socket, as long as patience lasts.
     async fn write_out(&mut self, patience: &Patience<'_>) -> io::Result<()> {
-        let (stream, output) = (&mut self.stream, &mut self.output);
-        if output.bytes().is_empty() {
+        if self.output.bytes().is_empty() {
             return Ok(());
         }
-        let mut left = patience.within;
-        loop {
-            let before = output.bytes().len();
-            let pause = patience.pause.min(left);
-            match timeout(pause, poll_fn(|cx| poll_write_out(stream, output, cx))).await {
-                Ok(written) => {
-                    written?;
-                    output.clear();
-                    return Ok(());
-                }
-                Err(_) => left -= pause,
-            }
-            let deaf = output.bytes().len() == before;
-            if left.is_zero() || (deaf && (patience.in_the_way)()) {
-                return Err(timed_out());
-            }
+        write(&mut self.stream, Source::Window(&mut self.output), patience).await?;
+        self.output.clear();
+        Ok(())
+    }
+}
+
+/// What is being written; it shrinks as it leaves, so that a cancelled write can go on.
+enum Source<'a> {
+    Window(&'a mut Window),
+    Slice(&'a [u8]),
+}
+
+impl Source<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Source::Window(window) => window.bytes(),
+            Source::Slice(slice) => slice,
+        }
+    }
+    fn consume(&mut self, bytes: usize) {
+        match self {
+            Source::Window(window) => window.consume(bytes),
+            Source::Slice(slice) => *slice = slice.get(bytes..).unwrap_or_default(),
+        }
+    }
+}
+
+/// Writes all of it and flushes it to the socket, as long as patience lasts.
+async fn write(
+    stream: &mut Stream,
+    mut source: Source<'_>,
+    patience: &Patience<'_>,
+) -> io::Result<()> {
+    let (mut left, mut counted) = (patience.within, source.bytes().len());
+    loop {
+        let before = source.bytes().len();
+        let pause = patience.pause.min(left);
+        match timeout(pause, poll_fn(|cx| poll_write_out(stream, &mut source, cx))).await {
+            Ok(written) => return written,
+            Err(_) => left -= pause,
+        }
+        let now = source.bytes().len();
+        if counted - now >= CONN_BUFFER_BYTES {
+            (left, counted) = (patience.within, now);
+        }
+        let deaf = now == before;
+        if left.is_zero() || (deaf && (patience.in_the_way)()) {
+            return Err(timed_out());
         }
     }
 }
@@ -229,15 +264,15 @@ impl Conn {
 /// Writes on where the last call stopped.
 fn poll_write_out(
     stream: &mut Stream,
-    output: &mut Window,
+    source: &mut Source<'_>,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
-    while !output.bytes().is_empty() {
-        let written = ready!(stream.poll_write(cx, output.bytes()))?;
+    while !source.bytes().is_empty() {
+        let written = ready!(stream.poll_write(cx, source.bytes()))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        output.consume(written);
+        source.consume(written);
     }
     stream.poll_flush(cx)
 }

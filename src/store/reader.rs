@@ -2,15 +2,15 @@
 
 mod content;
 
-pub use super::index::query::{RowRange, SummaryRef};
+pub use super::index::query::{Place, RowRange, SummaryRef};
 pub use content::ContentReader;
 
+use super::StoreError;
 use super::ids::*;
 use super::index::query;
 use super::row::*;
 use super::shared::Shared;
 use super::state::StateReader;
-use super::{StoreError, log};
 use crate::wire::imap::flag::{Flags, Keywords};
 use crate::wire::imap::uid_set::UidSet;
 use crate::wire::mime::Summary;
@@ -110,6 +110,15 @@ impl Reader {
     ) -> Result<(), StoreError> {
         query::rows_with_summary(&self.db, range, each).map_err(StoreError::index)
     }
+    /// As [`Reader::rows`], each with the place of its content for [`Reader::content_at`]: one statement for many
+    /// messages whose contents will be read.
+    pub fn rows_with_place(
+        &mut self,
+        range: RowRange,
+        each: &mut dyn FnMut(&MessageRow, Place) -> bool,
+    ) -> Result<(), StoreError> {
+        query::rows_with_place(&self.db, range, each).map_err(StoreError::index)
+    }
     /// UIDs with all bits of `flags` set (or, with `set` false, not all): for SEARCH and UNSEEN.
     pub fn uids_with_flags(
         &mut self,
@@ -178,51 +187,42 @@ impl Reader {
         content: ContentId,
         prefix: u16,
     ) -> Result<ContentReader, StoreError> {
-        let mut tries = 0;
-        loop {
-            let (email, at, inline_bytes) = self.location(content)?;
-            let opened = self
-                .shared
-                .segments
-                .content_and_record(at, email, inline_bytes)
-                .and_then(|opened| ContentReader::new(opened, prefix));
-            match opened {
-                Ok(reader) => return Ok(reader),
-                Err(e) if tries > 0 => return Err(e),
-                // It may have been relocated since the look began; a new look knows the newer location.
-                Err(e) => {
-                    self.look_again();
-                    if self.location(content)?.1 == at {
-                        return Err(e);
-                    }
-                    tries += 1;
+        let place = self.place(content)?;
+        match self.open(place, prefix) {
+            Ok(reader) => Ok(reader),
+            // It may have been relocated since the look began; a new look knows the newer location.
+            Err(error) => {
+                self.look_again();
+                let now = self.place(content)?;
+                match now.at == place.at {
+                    true => Err(error),
+                    false => self.open(now, prefix),
                 }
             }
         }
     }
-    /// Where a content is, and how many octets of it are in the log.
-    fn location(
+    /// [`Reader::content`] of a row whose place was read with it, perhaps some time ago.
+    pub fn content_at(
         &mut self,
-        content: ContentId,
-    ) -> Result<(EmailId, log::Location, u64), StoreError> {
-        self.found(
-            self.db
-                .prepare_cached(
-                    "SELECT email, segment, generation, at, iif(file, 0, bytes) FROM content WHERE id = ?1",
-                )
-                .and_then(|mut statement| {
-                    statement
-                        .query_row([content.0], |row| {
-                            let at = log::Location {
-                                segment: row.get(1)?,
-                                generation: row.get(2)?,
-                                offset: row.get(3)?,
-                            };
-                            Ok((EmailId(row.get(0)?), at, row.get(4)?))
-                        })
-                        .optional()
-                }),
-        )
+        row: &MessageRow,
+        place: Place,
+    ) -> Result<ContentReader, StoreError> {
+        self.open(place, row.prefix)
+            .or_else(|_| self.content(row.content, row.prefix))
+    }
+    fn open(&self, place: Place, prefix: u16) -> Result<ContentReader, StoreError> {
+        let segments = &self.shared.segments;
+        let opened = segments.content_and_meta(place.at, place.email, place.inline_bytes)?;
+        Ok(ContentReader::new(opened, prefix))
+    }
+    /// Where a content is, and how many octets of it are in the log.
+    fn place(&mut self, content: ContentId) -> Result<Place, StoreError> {
+        let sql = format!("SELECT {} FROM content WHERE id = ?1", query::PLACE_COLUMNS);
+        self.found(self.db.prepare_cached(&sql).and_then(|mut statement| {
+            statement
+                .query_row([content.0], |row| query::place_row(row, 0))
+                .optional()
+        }))
     }
     fn found<T>(&self, row: rusqlite::Result<Option<T>>) -> Result<T, StoreError> {
         row.map_err(StoreError::index)?

@@ -12,7 +12,7 @@ pub mod frame;
 #[cfg(test)]
 mod tests;
 
-pub use decode::decode;
+pub use decode::{decode, decode_content};
 pub use encode::encode;
 
 use super::ids::*;

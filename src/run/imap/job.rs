@@ -10,7 +10,7 @@ use crate::limits::{
 };
 use crate::net::conn::Patience;
 use crate::session::imap::gate::WRITE_PAUSE;
-use crate::store::reader::RowRange;
+use crate::store::reader::{Place as Placed, RowRange};
 use crate::store::row::MessageRow;
 use crate::store::{AccountId, MailboxId, ModSeq, Reader, StoreError};
 use crate::wire::imap::command::Access;
@@ -26,7 +26,7 @@ use tokio::time::timeout;
 /// How long a slice may keep a reader from others.
 const SLICE_TIME: Duration = Duration::from_millis(10);
 /// Rows that are read ahead of the contents.
-const ROWS_AHEAD: usize = 16;
+const ROWS_AHEAD: usize = 32;
 /// A client that takes longer for a slice is slow.
 const SLOW_AFTER: Duration = Duration::from_millis(200);
 
@@ -42,7 +42,7 @@ pub(super) struct Job {
     /// Where it goes on: a range of `uids` and the next UID in it (0: its first).
     range: usize,
     next_uid: u32,
-    rows: VecDeque<MessageRow>,
+    rows: VecDeque<(MessageRow, Placed)>,
     open: Option<Box<Open>>,
     /// Messages of which BODY[] and the like was sent while they were not \Seen.
     pub read_unseen: UidSet,
@@ -90,12 +90,12 @@ impl Session {
             mailbox: selected.mailbox,
             access: selected.view.access,
             needs: items.iter().map(needs).max().unwrap_or(Needs::Rows),
-            told: Told {
+            told: Told::new(
                 items,
-                map: selected.view.map.clone(),
-                recent: selected.view.recent.clone(),
-                keywords: user.keywords.clone(),
-            },
+                selected.view.map.clone(),
+                selected.view.recent.clone(),
+                user.keywords.clone(),
+            ),
             filter: None,
             uids,
             range: 0,
@@ -460,10 +460,10 @@ impl Job {
     /// Opens the next message; None when there is none.
     fn open_next(&mut self, reader: &mut Reader) -> Result<Option<Box<Open>>, StoreError> {
         loop {
-            let Some(row) = self.next_row(reader)? else {
+            let Some((row, place)) = self.next_row(reader)? else {
                 return Ok(None);
             };
-            let content = match reader.content(row.content, row.prefix) {
+            let content = match reader.content_at(&row, place) {
                 Ok(content) => content,
                 Err(error) => {
                     log::error!("imap: a message cannot be opened: {error}");
@@ -498,14 +498,23 @@ impl Job {
                 .any(|item| needs(item) == Needs::Summaries)
     }
 
-    fn next_row(&mut self, reader: &mut Reader) -> Result<Option<MessageRow>, StoreError> {
+    fn next_row(
+        &mut self,
+        reader: &mut Reader,
+    ) -> Result<Option<(MessageRow, Placed)>, StoreError> {
         while self.rows.is_empty() {
             let Some((first, last)) = self.next_range() else {
                 return Ok(None);
             };
             let rows = &mut self.rows;
-            reader.rows(self.mailbox, first, last, ROWS_AHEAD, &mut |row| {
-                rows.push_back(row.clone());
+            let range = RowRange {
+                mailbox: self.mailbox,
+                from_uid: first,
+                to_uid: last,
+                rows_max: ROWS_AHEAD,
+            };
+            reader.rows_with_place(range, &mut |row, place| {
+                rows.push_back((row.clone(), place));
                 true
             })?;
             self.rows_seen += self.rows.len() as u64;
@@ -513,7 +522,7 @@ impl Job {
                 .rows
                 .back()
                 .filter(|_| self.rows.len() == ROWS_AHEAD)
-                .map(|row| row.uid);
+                .map(|(row, _)| row.uid);
             self.advance(read_to, last);
         }
         Ok(self.rows.pop_front())

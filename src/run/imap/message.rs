@@ -17,11 +17,16 @@ use std::sync::Arc;
 /// What is told of every message of a job.
 pub(super) struct Told {
     pub items: Vec<Item>,
+    /// What the answer calls the first of them that are sections, for all messages: as many as `NAMES_BYTES_MAX` holds.
+    names: Vec<Box<str>>,
     pub map: Arc<SeqMap>,
     pub recent: Arc<UidSet>,
     /// As told to the client; new ones are looked up and told before they are used.
     pub keywords: Arc<Keywords>,
 }
+
+/// Longer names are written anew for each message.
+const NAMES_BYTES_MAX: usize = 512;
 
 /// A message whose answer is being written.
 pub(super) struct Open {
@@ -111,7 +116,10 @@ impl Open {
             }
             self.next_item += 1;
             match item {
-                Item::Section(section) => self.put_section(section, out)?,
+                Item::Section(section) => {
+                    told.put_name(self.next_item - 1, section, out);
+                    self.put_section(section, out)?;
+                }
                 Item::Envelope => put_envelope(&self.envelope, out),
                 Item::Body => put_structure(&self.structure, Form::Body, out),
                 Item::BodyStructure => put_structure(&self.structure, Form::BodyStructure, out),
@@ -144,11 +152,7 @@ impl Open {
     }
 
     fn put_section(&mut self, item: &SectionItem, out: &mut Vec<u8>) -> Result<(), StoreError> {
-        use std::io::Write;
-        let found = octets::find(item, &self.content, &self.structure)?;
-        // Writing into a Vec cannot fail.
-        let _ = write!(out, "{item} ");
-        match found {
+        match octets::find(item, &self.content, &self.structure)? {
             Octets::Missing => out.extend_from_slice(b"NIL"),
             Octets::Held(held) if held.is_empty() => out.extend_from_slice(b"\"\""),
             Octets::Held(held) => {
@@ -181,6 +185,44 @@ impl Open {
 }
 
 impl Told {
+    /// Of a view of a mailbox.
+    pub fn new(
+        items: Vec<Item>,
+        map: Arc<SeqMap>,
+        recent: Arc<UidSet>,
+        keywords: Arc<Keywords>,
+    ) -> Told {
+        let mut room = NAMES_BYTES_MAX;
+        let names = items.iter().map_while(|item| {
+            let name: Box<str> = match item {
+                Item::Section(section) => section.to_string().into(),
+                _ => "".into(),
+            };
+            room = room.checked_sub(name.len())?;
+            Some(name)
+        });
+        Told {
+            names: names.collect(),
+            items,
+            map,
+            recent,
+            keywords,
+        }
+    }
+
+    /// `BODY[TEXT] `
+    fn put_name(&self, number: usize, item: &SectionItem, out: &mut Vec<u8>) {
+        use std::io::Write;
+        match self.names.get(number) {
+            Some(name) => {
+                out.extend_from_slice(name.as_bytes());
+                out.push(b' ');
+            }
+            // Writing into a Vec cannot fail.
+            None => drop(write!(out, "{item} ")),
+        }
+    }
+
     /// `* 7 FETCH (`
     pub fn put_head(&self, row: &MessageRow, out: &mut Vec<u8>) {
         out.extend_from_slice(b"* ");

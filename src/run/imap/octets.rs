@@ -92,6 +92,9 @@ fn partial(partial: Option<(u32, u32)>, octets: Octets) -> Octets {
     }
 }
 
+/// Room for the fields that a list of messages shows, mostly.
+const USUAL_FIELDS_BYTES: usize = 500;
+
 /// Reads a header block alone and picks fields out of it. Of the header of an enclosed message, at most the first
 /// `HEADER_BLOCK_BYTES_MAX` octets are looked at.
 fn fields(
@@ -100,16 +103,22 @@ fn fields(
     names: &[Box<str>],
     keep: Keep,
 ) -> Result<Vec<u8>, StoreError> {
+    let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    let pick = |block: &[u8]| {
+        let mut held = Vec::with_capacity(USUAL_FIELDS_BYTES);
+        subset(block, &names, keep).for_each(|field| held.extend_from_slice(field));
+        held.extend_from_slice(b"\r\n");
+        held
+    };
+    if range == (0, content.served_header_bytes()) {
+        return content.with_header(2 * HEADER_BLOCK_BYTES_MAX, pick);
+    }
     let bytes = usize::try_from(range.1 - range.0)
         .unwrap_or(usize::MAX)
         .min(2 * HEADER_BLOCK_BYTES_MAX);
     let mut block = vec![0; bytes];
     read_exactly(content, range.0, &mut block)?;
-    let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
-    let mut held = Vec::new();
-    subset(&block, &names, keep).for_each(|field| held.extend_from_slice(field));
-    held.extend_from_slice(b"\r\n");
-    Ok(held)
+    Ok(pick(&block))
 }
 
 /// Fills `into` from `at`; less than that is damage.

@@ -254,6 +254,56 @@ pub fn rows_with_summary(
     Ok(())
 }
 
+/// Where the octets of a row's content were when the row was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub(in crate::store) email: EmailId,
+    pub(in crate::store) at: Location,
+    /// Octets in the log; 0 of a message file.
+    pub(in crate::store) inline_bytes: u64,
+}
+
+/// The columns of a [`Place`], of the table `content` or its alias.
+pub const PLACE_COLUMNS: &str = "email, segment, generation, at, iif(file, 0, bytes)";
+
+/// Reads [`PLACE_COLUMNS`] from column `first` on.
+pub fn place_row(row: &Row<'_>, first: usize) -> Result<Place> {
+    Ok(Place {
+        email: EmailId(row.get(first)?),
+        at: Location {
+            segment: row.get(first + 1)?,
+            generation: row.get(first + 2)?,
+            offset: row.get(first + 3)?,
+        },
+        inline_bytes: row.get(first + 4)?,
+    })
+}
+
+/// As [`rows`], each with the place of its content.
+pub fn rows_with_place(
+    db: &Connection,
+    range: RowRange,
+    each: &mut dyn FnMut(&MessageRow, Place) -> bool,
+) -> Result<()> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {MESSAGE_COLUMNS}, {PLACE_COLUMNS}
+         FROM message CROSS JOIN content ON content.id = message.content
+         WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4"
+    ))?;
+    let mut rows = statement.query(params![
+        range.mailbox.0,
+        range.from_uid,
+        range.to_uid,
+        rows_at_most(range.rows_max)
+    ])?;
+    while let Some(row) = rows.next()? {
+        if !each(&message_row(row)?, place_row(row, 8)?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Messages up to `to_uid` whose flags changed after `since`, by modseq then UID.
 pub fn changed_since(
     db: &Connection,

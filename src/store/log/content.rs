@@ -5,10 +5,11 @@ use super::table::{Lease, Segments};
 use super::{Location, disk_error};
 use crate::limits::{CHUNK_BYTES, RECORD_META_BYTES_MAX};
 use crate::store::StoreError;
-use crate::store::disk::{DiskFile, Flush};
+use crate::store::disk::DiskFile;
 use crate::store::ids::{EmailId, Lsn};
 use crate::store::record::frame::{FRAME_BYTES, Frame, FrameError};
-use crate::store::record::{ContentPlace, Record, decode};
+use crate::store::record::{ContentMeta, ContentPlace, Record, decode, decode_content};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,20 +48,28 @@ impl Segments {
         at: Location,
         email: EmailId,
     ) -> Result<LogContent, StoreError> {
-        self.content_and_record(at, email, 0)
+        self.content_and_meta(at, email, 0)
             .map(|(content, _)| content)
     }
 
-    /// The same with the record: what serving a message needs, by one read of the record's head. Of a content that is
-    /// expected to have `inline_bytes` in the log that read takes the first chunk along, for the first
-    /// [`LogContent::read_at`] of this thread.
-    pub fn content_and_record(
+    /// The same with what is known of it: what serving a message needs, by one read of the record's head. Of a content
+    /// that is expected to have `inline_bytes` in the log that read takes the first chunk along, for the first
+    /// [`LogContent::read_at`] of this thread; and the records behind it, when they are asked for one after another.
+    pub fn content_and_meta(
         self: &Arc<Self>,
         at: Location,
         email: EmailId,
         inline_bytes: u64,
-    ) -> Result<(LogContent, Record), StoreError> {
-        REMEMBERED.with_borrow_mut(|chunk| self.open_content(at, email, inline_bytes, chunk))
+    ) -> Result<(LogContent, ContentMeta), StoreError> {
+        REMEMBERED.with_borrow_mut(|chunk| {
+            let opened = self.open_content(at, email, inline_bytes, chunk);
+            if opened.is_err() && chunk.was_read_ahead() {
+                // It was perhaps not yet written when it was read along with the record before it.
+                chunk.forget();
+                return self.open_content(at, email, inline_bytes, chunk);
+            }
+            opened
+        })
     }
 
     fn open_content(
@@ -69,23 +78,23 @@ impl Segments {
         email: EmailId,
         inline_bytes: u64,
         chunk: &mut Remembered,
-    ) -> Result<(LogContent, Record), StoreError> {
-        let lease = self
-            .lease(at)
+    ) -> Result<(LogContent, ContentMeta), StoreError> {
+        let (lease, salt) = self
+            .lease_and_salt(at)
             .ok_or_else(|| damaged(at, "its segment was recycled"))?;
         let file = self.file(at.segment)?;
-        let count = HEAD_BYTES + inline_bytes.min(CHUNK_BYTES as u64) as usize;
         let head = Head {
             file: &*file,
             starts_at: at.offset.into(),
-            octets: chunk.read_head(&*file, at, count),
+            octets: chunk.read_head(&*file, at, inline_bytes.min(CHUNK_BYTES as u64) as usize),
         };
-        let frame = self.frame(&head, at)?;
+        let frame = head.frame(at, salt)?;
         if frame.email != email {
             return Err(damaged(at, "it holds another message"));
         }
-        let record = record_of(&head, at, &frame)?;
-        let crcs = chunk_list(&head, at, &frame)?;
+        let meta = decode_content(&frame, &head.meta(at, &frame)?);
+        let meta = meta.map_err(|error| damaged(at, error.0))?;
+        let crcs = head.chunk_list(at, &frame)?;
         let serial = serial();
         let (file, starts_at, place) = match frame.place {
             ContentPlace::Inline => {
@@ -112,7 +121,7 @@ impl Segments {
             serial,
             _lease: lease,
         };
-        Ok((content, record))
+        Ok((content, meta))
     }
 
     /// Reads one record.
@@ -126,21 +135,12 @@ impl Segments {
             starts_at: at.offset.into(),
             octets: &octets[..count],
         };
-        let frame = self.frame(&head, at)?;
-        Ok((frame.lsn, record_of(&head, at, &frame)?))
-    }
-
-    fn frame(&self, file: &dyn DiskFile, at: Location) -> Result<Frame, StoreError> {
         let salt = self
             .salt(at)
             .ok_or_else(|| damaged(at, "its segment was recycled"))?;
-        let mut octets = [0; FRAME_BYTES];
-        read_exact(file, &mut octets, at.offset.into())
-            .ok_or_else(|| damaged(at, "its head cannot be read"))?;
-        Frame::parse(&octets, salt, at.generation).map_err(|error| match error {
-            FrameError::Bad => damaged(at, "its head has another checksum"),
-            FrameError::Newer(why) => StoreError(why),
-        })
+        let frame = head.frame(at, salt)?;
+        let record = decode(&frame, &head.meta(at, &frame)?);
+        Ok((frame.lsn, record.map_err(|error| damaged(at, error.0))?))
     }
 }
 
@@ -160,6 +160,14 @@ impl LogContent {
     /// pieces is read and checked once.
     pub fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, StoreError> {
         REMEMBERED.with_borrow_mut(|chunk| self.read_by(chunk, at, into))
+    }
+
+    /// Shows the first chunk, checked, without a copy (of an empty content: nothing).
+    pub fn with_first_chunk<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R, StoreError> {
+        if self.bytes == 0 {
+            return Ok(look(&[]));
+        }
+        REMEMBERED.with_borrow_mut(|chunk| self.remembered(chunk, 0).map(look))
     }
 
     fn read_by(
@@ -202,7 +210,13 @@ impl LogContent {
             chunk.read(&*self.file, self.serial, (number, at, bytes));
         }
         if !chunk.is_checked() {
-            if let Err(error) = self.check(number, chunk.octets()) {
+            let mut checked = self.check(number, chunk.octets());
+            if checked.is_err() && chunk.was_read_ahead() {
+                let (at, bytes) = (self.chunk_at(number), self.chunk_bytes(number));
+                chunk.read(&*self.file, self.serial, (number, at, bytes));
+                checked = self.check(number, chunk.octets());
+            }
+            if let Err(error) = checked {
                 chunk.forget();
                 return Err(error);
             }
@@ -243,12 +257,6 @@ fn damaged(at: Location, what: &str) -> StoreError {
     ))
 }
 
-fn record_of(file: &dyn DiskFile, at: Location, frame: &Frame) -> Result<Record, StoreError> {
-    let meta = read_meta(file, at.offset.into(), frame)
-        .ok_or_else(|| damaged(at, "its variable part has another checksum"))?;
-    decode(frame, &meta).map_err(|error| damaged(at, error.0))
-}
-
 /// The first octets of a record, read at once: its frame, chunk list and variable part nearly always lie within. What
 /// does not is read from the file.
 struct Head<'f> {
@@ -257,47 +265,60 @@ struct Head<'f> {
     octets: &'f [u8],
 }
 
-const HEAD_BYTES: usize = 512;
+pub(super) const HEAD_BYTES: usize = 512;
 
-impl DiskFile for Head<'_> {
-    fn read_at(&self, into: &mut [u8], offset: u64) -> std::io::Result<usize> {
-        let from = offset
-            .checked_sub(self.starts_at)
-            .and_then(|from| usize::try_from(from).ok());
-        match from.and_then(|from| self.octets.get(from..from.checked_add(into.len())?)) {
-            Some(octets) => {
-                into.copy_from_slice(octets);
-                Ok(octets.len())
+impl Head<'_> {
+    /// `bytes` octets from `from` of the record on.
+    fn part(&self, from: u64, bytes: usize) -> Option<Cow<'_, [u8]>> {
+        let start = usize::try_from(from).ok()?;
+        match self.octets.get(start..start.checked_add(bytes)?) {
+            Some(octets) => Some(Cow::Borrowed(octets)),
+            None => {
+                let mut octets = vec![0; bytes];
+                read_exact(self.file, &mut octets, self.starts_at + from)?;
+                Some(Cow::Owned(octets))
             }
-            None => self.file.read_at(into, offset),
         }
     }
-    fn write_at(&self, bufs: &[&[u8]], offset: u64) -> std::io::Result<()> {
-        self.file.write_at(bufs, offset)
-    }
-    fn allocate(&self, bytes: u64) -> std::io::Result<()> {
-        self.file.allocate(bytes)
-    }
-    fn sync_data(&self, which: Flush) -> std::io::Result<()> {
-        self.file.sync_data(which)
-    }
-    fn len(&self) -> std::io::Result<u64> {
-        self.file.len()
-    }
-}
 
-/// The checked chunk list of a record.
-fn chunk_list(file: &dyn DiskFile, at: Location, frame: &Frame) -> Result<Vec<u32>, StoreError> {
-    read_list(file, at.offset.into(), frame)
-        .ok_or_else(|| damaged(at, "its chunk list has another checksum"))
+    fn frame(&self, at: Location, salt: u64) -> Result<Frame, StoreError> {
+        let octets = self
+            .part(0, FRAME_BYTES)
+            .ok_or_else(|| damaged(at, "its head cannot be read"))?;
+        Frame::parse(&octets, salt, at.generation).map_err(|error| match error {
+            FrameError::Bad => damaged(at, "its head has another checksum"),
+            FrameError::Newer(why) => StoreError(why),
+        })
+    }
+
+    /// The checked variable part.
+    fn meta(&self, at: Location, frame: &Frame) -> Result<Cow<'_, [u8]>, StoreError> {
+        let bytes = frame.meta_bytes as usize;
+        (bytes <= RECORD_META_BYTES_MAX)
+            .then(|| self.part(frame.meta_at(), bytes))
+            .flatten()
+            .filter(|meta| crc32c::crc32c(meta) == frame.meta_crc)
+            .ok_or_else(|| damaged(at, "its variable part has another checksum"))
+    }
+
+    /// The checked chunk list.
+    fn chunk_list(&self, at: Location, frame: &Frame) -> Result<Vec<u32>, StoreError> {
+        self.part(FRAME_BYTES as u64, frame.list_bytes())
+            .and_then(|octets| list(&octets, frame))
+            .ok_or_else(|| damaged(at, "its chunk list has another checksum"))
+    }
 }
 
 /// The chunk list of the record at `offset`; None when it is damaged.
 pub(super) fn read_list(file: &dyn DiskFile, offset: u64, frame: &Frame) -> Option<Vec<u32>> {
     let mut octets = vec![0; frame.list_bytes()];
     read_exact(file, &mut octets, offset + FRAME_BYTES as u64)?;
+    list(&octets, frame)
+}
+
+fn list(octets: &[u8], frame: &Frame) -> Option<Vec<u32>> {
     let (crcs, _) = octets.as_chunks::<4>();
-    let whole = crc32c::crc32c(&octets) == frame.list_crc;
+    let whole = crc32c::crc32c(octets) == frame.list_crc;
     whole.then(|| crcs.iter().map(|crc| u32::from_le_bytes(*crc)).collect())
 }
 

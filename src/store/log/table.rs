@@ -122,6 +122,11 @@ impl Segments {
 
     /// Holds a segment; None when `at` is of an older generation or the segment is free.
     pub fn lease(self: &Arc<Self>, at: Location) -> Option<Lease> {
+        self.lease_and_salt(at).map(|(lease, _)| lease)
+    }
+
+    /// The same, with the segment's salt.
+    pub(super) fn lease_and_salt(self: &Arc<Self>, at: Location) -> Option<(Lease, u64)> {
         let mut table = self.table();
         let slot = table.slots.get_mut(&at.segment)?;
         let live = matches!(slot.condition, Condition::Live | Condition::Written);
@@ -129,10 +134,11 @@ impl Segments {
             return None;
         }
         slot.leases += 1;
-        Some(Lease {
+        let lease = Lease {
             segments: self.clone(),
             segment: at.segment,
-        })
+        };
+        Some((lease, slot.head.salt))
     }
 
     /// The salt of the segment, if it still has the generation of `at`.

@@ -1,14 +1,15 @@
 //! A message as it is served: a prefix of ours, then the content as received without its cuts.
 
+use crate::limits::CHUNK_BYTES;
 use crate::store::StoreError;
 use crate::store::log::LogContent;
-use crate::store::record::Record;
+use crate::store::record::ContentMeta;
 use std::ops::Range;
 
 /// A leased content. It is `Send`: a session keeps it between slices, every read happens in a reader's lane.
 pub struct ContentReader {
     content: LogContent,
-    prefix: Box<[u8]>,
+    prefix: Vec<u8>,
     layout: Layout,
 }
 
@@ -50,31 +51,22 @@ impl Layout {
 
 impl ContentReader {
     pub(in crate::store) fn new(
-        (content, record): (LogContent, Record),
+        (content, mut meta): (LogContent, ContentMeta),
         prefix: u16,
-    ) -> Result<ContentReader, StoreError> {
-        let Some(meta) = record.content() else {
-            return Err(StoreError(
-                "the log holds another record where the message should be: run `store check`"
-                    .into(),
-            ));
-        };
-        let prefix = meta
-            .prefixes
-            .get(usize::from(prefix))
-            .cloned()
-            .unwrap_or_default();
+    ) -> ContentReader {
+        let prefix = meta.prefixes.get_mut(usize::from(prefix));
+        let prefix = prefix.map(std::mem::take).unwrap_or_default();
         let layout = Layout {
             bytes: meta.bytes,
             header_bytes: u64::from(meta.header_bytes),
-            cuts: meta.cuts.clone().into(),
+            cuts: meta.cuts.into(),
             prefix_bytes: prefix.len() as u64,
         };
-        Ok(ContentReader {
+        ContentReader {
             content,
-            prefix: prefix.into(),
+            prefix,
             layout,
-        })
+        }
     }
 
     /// Octets as served: prefix, then the content without its cuts.
@@ -85,6 +77,28 @@ impl ContentReader {
     pub fn served_header_bytes(&self) -> u64 {
         (self.layout.prefix_bytes + self.layout.header_bytes)
             .saturating_sub(self.layout.cut_bytes())
+    }
+    /// Shows the served header block, at most `bytes_max` octets of it; without a copy where it lies in one piece.
+    pub fn with_header<R>(
+        &self,
+        bytes_max: usize,
+        look: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, StoreError> {
+        let bytes = usize::try_from(self.served_header_bytes()).unwrap_or(usize::MAX);
+        let bytes = bytes.min(bytes_max);
+        if self.prefix.is_empty() && self.layout.cuts.is_empty() && bytes <= CHUNK_BYTES {
+            // A header that ends behind its content is the damage that the other way reports.
+            let shown = |chunk: &[u8]| chunk.get(..bytes).map(look);
+            match self.content.with_first_chunk(shown)? {
+                Some(result) => return Ok(result),
+                None => return Err(too_short()),
+            }
+        }
+        let mut block = vec![0; bytes];
+        match self.read_at(0, &mut block)? == bytes {
+            true => Ok(look(&block)),
+            false => Err(too_short()),
+        }
     }
     /// Difference between an offset in the served message and the same octet's offset in the content as received,
     /// for octets of the body: `served = received + body_shift`.
@@ -113,14 +127,16 @@ impl ContentReader {
                 }
             };
             if read == 0 {
-                return Err(StoreError(
-                    "a message ends before its record says so: run `store check`".into(),
-                ));
+                return Err(too_short());
             }
             done += read;
         }
         Ok(done)
     }
+}
+
+fn too_short() -> StoreError {
+    StoreError("a message ends before its record says so: run `store check`".into())
 }
 
 #[cfg(test)]

@@ -64,6 +64,15 @@ pub fn decode(frame: &Frame, octets: &[u8]) -> Result<Record, Malformed> {
     Ok(record)
 }
 
+/// Of the variable part of a message or relocation record only what serving its content needs; what stands behind it
+/// is not looked at.
+pub fn decode_content(frame: &Frame, octets: &[u8]) -> Result<ContentMeta, Malformed> {
+    match frame.kind {
+        1 | 14 => content(&mut Take(octets), frame),
+        _ => Err(Malformed("kind: it brings no content")),
+    }
+}
+
 fn account(take: &mut Take<'_>) -> Taken<AccountId> {
     Ok(AccountId(take.number("account id")?))
 }

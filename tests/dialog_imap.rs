@@ -25,6 +25,7 @@ mod imap_sessions;
 use pillarbox::config::Config;
 use pillarbox::net::conn::Conn;
 use pillarbox::net::tls::{Acceptor, Pem};
+use pillarbox::run::authentic::Names;
 use pillarbox::run::control::make_first_account;
 use pillarbox::run::imap::Imap;
 use pillarbox::run::lanes::{Lanes, now_millis};
@@ -102,7 +103,12 @@ impl Box_ {
                 other => panic!("no setting: {other}"),
             }
         }
-        let server = Server::new(config, lanes, Acceptor::new(&[pem]).unwrap());
+        let server = Server::new(
+            config,
+            lanes,
+            Acceptor::new(&[pem]).unwrap(),
+            Names::Own(Arc::default()),
+        );
         make_first_account(
             &server,
             domain,

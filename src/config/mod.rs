@@ -5,6 +5,7 @@
 
 mod access;
 pub mod certificate;
+pub mod checks;
 pub mod example;
 pub mod nearest;
 pub mod places;
@@ -51,6 +52,8 @@ pub struct Config {
     pub quota_bytes: Option<u64>,
     /// Who may send to this box before anything of a message is seen.
     pub access: Rules,
+    /// What the checks of mail from elsewhere may do.
+    pub checks: checks::Checks,
     /// Login without TLS (only `try` on loopback sets it; no key of the file does).
     pub plain_text_login: bool,
 }
@@ -136,6 +139,7 @@ impl Config {
             detail_separator: Some('+'),
             quota_bytes: None,
             access: Rules::default(),
+            checks: checks::Checks::default(),
             plain_text_login: false,
         }
     }
@@ -193,6 +197,7 @@ impl Config {
         config.message_bytes_max = new.message_bytes_max;
         config.quota_bytes = new.quota_bytes;
         config.access = new.access;
+        config.checks = new.checks;
         if !new.certificates.is_empty() {
             config.certificates = new.certificates;
         }

@@ -123,6 +123,13 @@ impl MemorySum {
                 fixed("large connection buffers", large, CONN_BUFFER_BYTES),
                 fixed("message bodies", bodies, LARGE_MESSAGE_BYTES),
                 fixed("descriptions of messages coming in", bodies, SCANNER_BYTES),
+                fixed(
+                    "checks under way",
+                    AUTHENTIC_CHECKS_MAX,
+                    AUTHENTIC_CHECK_BYTES_MAX,
+                ),
+                fixed("checked messages", bodies, AUTHENTIC_STATE_BYTES_MAX),
+                fixed("deferred domains", DEFERRAL_ROWS_MAX, DOMAIN_BYTES_MAX + 64),
                 fixed("FETCH and SEARCH", 1, IMAP_ANSWERS_BYTES_MAX),
                 fixed("large IMAP commands", IMAP_LARGE_COMMANDS_MAX, command),
                 fixed("sequence maps", SEQ_MAP_RANGES_MAX, SEQ_MAP_RANGE_BYTES),

@@ -3,6 +3,7 @@
 //! A message holds one buffer from its first octet to its commit. One that outgrows it is written to `incoming/` a
 //! buffer full at a time, so that nothing is ever sized by what a peer announces.
 
+use super::authentic::Checks;
 use super::lanes::Lanes;
 use crate::limits::{
     BODY_BUFFERS_MAX, BODY_BUFFERS_SPARE_MAX, BODY_BUFFERS_STRANGERS_MAX, HEADER_BLOCK_BYTES_MAX,
@@ -54,11 +55,29 @@ struct Buffer {
 pub struct Body {
     buffer: Buffer,
     spill: Option<Spill>,
-    scanner: Option<Scanner>,
-    /// Octets of the buffer that the scanner has seen already (the header block).
-    scanned: usize,
+    passing: Passing,
+    /// Octets of the buffer that these have seen already (the header block).
+    passed: usize,
     spilled_bytes: u64,
     cuts: Vec<Range<u32>>,
+}
+
+/// What looks at a body as it passes.
+#[derive(Default)]
+struct Passing {
+    scanner: Option<Scanner>,
+    checks: Option<Checks>,
+}
+
+impl Passing {
+    fn body(&mut self, octets: &[u8]) {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.body(octets);
+        }
+        if let Some(checks) = &mut self.checks {
+            checks.body(octets);
+        }
+    }
 }
 
 impl Default for BodyPool {
@@ -97,8 +116,8 @@ impl BodyPool {
                 _places: places,
             },
             spill: None,
-            scanner: None,
-            scanned: 0,
+            passing: Passing::default(),
+            passed: 0,
             spilled_bytes: 0,
             cuts: Vec::new(),
         })
@@ -181,7 +200,7 @@ impl Body {
 
     /// Whether [`Body::start_scan`] was called.
     pub fn is_scanned(&self) -> bool {
-        self.scanner.is_some()
+        self.passing.scanner.is_some()
     }
 
     /// The header block: to be asked when the body is full for the first time, or at its end.
@@ -198,29 +217,30 @@ impl Body {
     }
 
     /// Starts the scanner over the header block, before the first spill. `prefix`: fields of ours in front; `cuts`:
-    /// ranges of the header that are not served.
-    pub fn start_scan(&mut self, prefix: &[u8], cuts: Vec<Range<u32>>) {
+    /// ranges of the header that are not served. `checks` get the octets behind the header block too.
+    pub fn start_scan(&mut self, prefix: &[u8], cuts: Vec<Range<u32>>, checks: Option<Checks>) {
         let Header::Block(block) = self.header() else {
             return;
         };
-        let (scanner, scanned) = (Scanner::new(prefix, block, &cuts), block.len());
-        self.scanner = Some(scanner);
-        self.scanned = scanned;
+        let (scanner, passed) = (Scanner::new(prefix, block, &cuts), block.len());
+        self.passing = Passing {
+            scanner: Some(scanner),
+            checks,
+        };
+        self.passed = passed;
         self.cuts = cuts;
     }
 
     /// Moves the buffer's octets to the file. The scan must have been started.
     pub async fn spill(&mut self, lanes: &Lanes) -> Result<(), StoreError> {
         let mut buffer = std::mem::take(&mut self.buffer.bytes);
-        let (mut scanner, mut spill) = (self.scanner.take(), self.spill.take());
-        let from = std::mem::take(&mut self.scanned);
+        let (mut passing, mut spill) = (std::mem::take(&mut self.passing), self.spill.take());
+        let from = std::mem::take(&mut self.passed);
         self.spilled_bytes += buffer.len() as u64;
-        // Scanning goes along to the lane: it costs as much as the write.
-        let (result, scanner, buffer) = lanes
+        // Scanning and hashing go along to the lane: they cost as much as the write.
+        let (result, passing, buffer) = lanes
             .disk(move |shared| {
-                if let Some(scanner) = &mut scanner {
-                    scanner.body(buffer.get(from..).unwrap_or_default());
-                }
+                passing.body(buffer.get(from..).unwrap_or_default());
                 let mut write = || {
                     if spill.is_none() {
                         spill = Some(Spill::create(shared)?);
@@ -229,34 +249,41 @@ impl Body {
                 };
                 let result = write().map(|()| spill);
                 buffer.clear();
-                (result, scanner, buffer)
+                (result, passing, buffer)
             })
             .await;
         self.buffer.bytes = buffer;
-        self.scanner = scanner;
+        self.passing = passing;
         self.spill = result?;
         Ok(())
     }
 
-    /// The end: the message as the store takes it. The scan must have been started.
+    /// The end of the octets: the last of them are looked at. Gives the checks back. The scan must have been started.
+    pub async fn seal(&mut self, lanes: &Lanes) -> Result<Option<Checks>, StoreError> {
+        if self.spill.is_some() {
+            self.spill(lanes).await?;
+        } else {
+            let rest = self.buffer.bytes.get(self.passed..).unwrap_or_default();
+            self.passing.body(rest);
+            self.passed = self.buffer.bytes.len();
+        }
+        Ok(self.passing.checks.take())
+    }
+
+    /// The message as the store takes it. It must have been sealed.
     pub async fn finish(
         mut self,
         lanes: &Lanes,
         received_millis: i64,
     ) -> Result<Message, StoreError> {
-        if self.spill.is_some() {
-            self.spill(lanes).await?;
-        }
-        let mut scanner = self
+        let scanner = self
+            .passing
             .scanner
             .take()
             .ok_or_else(|| StoreError("a message was not scanned; this is a bug".into()))?;
         let content = match self.spill.take() {
             Some(file) => Content::Large(lanes.disk(move |_| file.finish()).await?),
-            None => {
-                scanner.body(self.buffer.bytes.get(self.scanned..).unwrap_or_default());
-                Content::Small(Box::new(self.buffer))
-            }
+            None => Content::Small(Box::new(self.buffer)),
         };
         Ok(Message {
             content,

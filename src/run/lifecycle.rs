@@ -2,6 +2,7 @@
 //!
 //! `serve` and `try` share this; they differ in where the configuration comes from and in what is printed.
 
+use super::authentic::Names;
 use super::lanes::{Lanes, now_millis};
 use super::notify::Notify;
 use super::serve::{self, Running, Sockets};
@@ -9,6 +10,7 @@ use super::server::Server;
 use super::{certificates, control, random};
 use crate::config::Config;
 use crate::limits::{CERTIFICATE_LOOK_SECS, DRAIN_MILLIS, LANE_STACK_BYTES};
+use crate::net::resolve::{self, Resolver};
 use crate::net::tls::{Acceptor, TlsError};
 use crate::store::disk::real::RealDisk;
 use crate::store::{self, Options};
@@ -90,7 +92,8 @@ pub async fn bring_up(
     }
     let lanes =
         Lanes::start(writer, shared, Notify::default()).map_err(|error| error.to_string())?;
-    let server = Server::new(config, lanes, tls);
+    let names = names(&source)?;
+    let server = Server::new(config, lanes, tls, names);
     control::start(&server).map_err(|error| error.to_string())?;
     let running = serve::start(&server, sockets)
         .map_err(|error| format!("cannot accept connections: {error}"))?;
@@ -100,6 +103,20 @@ pub async fn bring_up(
         running,
         source,
     })
+}
+
+/// Where answers of the DNS come from. `try` knows itself alone and looks nothing up.
+fn names(source: &Source) -> Result<Names, String> {
+    match source {
+        Source::Made => Ok(Names::Own(Arc::default())),
+        Source::File(_) => Resolver::new(resolve::Source::Recurse {
+            roots: Vec::new(),
+            anchors: String::new(),
+            ipv6: true,
+            private_servers: false,
+        })
+        .map(Names::Resolver),
+    }
 }
 
 impl Up {

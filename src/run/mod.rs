@@ -1,5 +1,6 @@
 //! Wiring: one file per long-lived job, straight-line async code. Clocks, randomness and tasks live here.
 
+pub mod authentic;
 pub mod block_memory;
 pub mod body;
 pub mod certificates;

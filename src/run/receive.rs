@@ -1,30 +1,39 @@
-//! One message from its first octet to its reply: content into a body, its header judged, the delivery committed.
+//! One message from its first octet to its reply: content into a body, its header judged, the checks' verdict, the
+//! delivery committed.
 
+mod header;
+mod verdict;
+
+pub use header::owns_all;
+
+use super::authentic::Authentic;
 use super::body::{Body, Header};
 use super::lanes::{Lanes, now_millis};
 use super::login::LoggedIn;
+use crate::config::Config;
 use crate::limits::{
     CONTENT_BASE_SECS, CONTENT_BYTES_PER_SEC_MIN, REFUSED_CONTENT_TIMES_MAX, SMTP_CONTENT_SECS,
     SMTP_REPLY_SECS,
 };
 use crate::net::conn::Conn;
-use crate::policy::{accept, submit};
+use crate::policy::authentic::fields;
 use crate::session::smtp::{Hello, Role, Route, Transaction};
-use crate::store::change::{Delivery, Into, LocalDelivery, RemoteDelivery};
+use crate::store::change::{Delivery, LocalDelivery, RemoteDelivery};
 use crate::store::row::QueueRecipient;
 use crate::store::state::Target;
-use crate::store::{AccountId, Change, Refused, StoreError};
+use crate::store::{Change, Refused, StoreError};
 use crate::wire::address::Address;
 use crate::wire::dot::{ContentReader, LoneLf};
 use crate::wire::header::{Protocol, Received, delivered_to, return_path};
 use crate::wire::imap::flag::Flags;
 use crate::wire::smtp::Reply;
+use header::Origin;
 use std::io;
 use std::net::IpAddr;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use verdict::{Judged, MailPlace};
 
 /// Accounts (and, for aliases, addresses elsewhere) behind one recipient.
 pub type Known = Arc<[Target]>;
@@ -33,7 +42,6 @@ const TOO_LARGE: Reply = Reply::new(552, "5.3.4", "The message is too large");
 const HEADER_TOO_LARGE: Reply = Reply::new(554, "5.6.0", "The header is too large");
 const NO_SPACE: Reply = Reply::new(452, "4.3.1", "No room for a large message now");
 const TROUBLE: Reply = Reply::new(451, "4.3.0", "Trouble with the disk; try again");
-const NOT_OWNED: Reply = Reply::new(550, "5.7.1", "From names an address that is not yours");
 
 /// Who sends a message and how: what the header fields of ours are made of.
 pub struct Envelope<'a> {
@@ -49,8 +57,10 @@ pub struct Envelope<'a> {
     pub tls: Option<(&'static str, &'static str)>,
     /// The login, on submission.
     pub login: Option<&'a LoggedIn>,
-    /// Our name.
-    pub hostname: &'a str,
+    /// The configuration of this connection.
+    pub config: &'a Config,
+    /// The checks.
+    pub authentic: &'a Authentic,
 }
 
 /// A content that is coming in. Refused ones are read to their end without being kept.
@@ -69,8 +79,12 @@ pub struct Incoming {
 
 /// What the header block led to.
 struct Examined {
-    /// Fields of ours that go in front for everybody.
+    /// Fields of ours that go in front for everybody, below Received.
     added: Vec<u8>,
+    /// What the checks found. It stands above the Received field that it belongs to (RFC 7208 section 9.1).
+    results: Vec<u8>,
+    /// Whose message it is.
+    origin: Origin,
 }
 
 impl Incoming {
@@ -174,9 +188,30 @@ impl Incoming {
         if let Some(reply) = self.refusal() {
             return reply;
         }
-        let (Some(body), Some(examined)) = (self.body.take(), self.examined.take()) else {
+        let (Some(mut body), Some(mut examined)) = (self.body.take(), self.examined.take()) else {
             return TROUBLE;
         };
+        let checks = match body.seal(lanes).await {
+            Ok(checks) => checks,
+            Err(error) => return no_space(&error),
+        };
+        let mut judged = Judged::default();
+        if let Some(checks) = checks {
+            let found = envelope.authentic.finish(checks).await;
+            let seconds = self.received_millis.div_euclid(1000);
+            let asked = examined.origin.asked(envelope, seconds);
+            judged = verdict::judge(&found, &asked, examined.origin.relayed, envelope);
+            fields::write(&mut examined.results, &asked, &found.verdicts);
+        }
+        if let Some(reply) = judged.refused {
+            log::info!(
+                "{}: refused with {} {}",
+                self.line(envelope),
+                reply.code,
+                judged.why
+            );
+            return reply;
+        }
         let bytes = body.bytes();
         let message = match body.finish(lanes, self.received_millis).await {
             Ok(message) => message,
@@ -184,24 +219,29 @@ impl Incoming {
         };
         let delivery = Delivery {
             message,
-            locals: self.locals(&examined, envelope),
+            locals: self.locals(&examined, judged.place, envelope),
             remote: self.remote(&examined, envelope),
         };
         let committed = lanes.commit(Change::Deliver(Box::new(delivery))).await;
         match committed {
             Ok(_) => {
-                let sender = envelope.mail.sender.as_ref().map(Address::to_string);
+                let recipients = envelope.mail.recipients.len();
                 log::info!(
-                    "mail {} from <{}> [{}]: {bytes} octets for {} recipients",
-                    self.id,
-                    sender.unwrap_or_default(),
-                    envelope.peer,
-                    envelope.mail.recipients.len()
+                    "{}: {bytes} octets for {recipients} recipients{}",
+                    self.line(envelope),
+                    judged.why
                 );
                 Reply::with_text(250, "2.0.0", format!("Kept as {}", self.id))
             }
             Err(refused) => reply_to(&refused),
         }
+    }
+
+    /// How a line of the log about this message begins.
+    fn line(&self, envelope: &Envelope<'_>) -> String {
+        let sender = envelope.mail.sender.as_ref().map(Address::to_string);
+        let sender = sender.unwrap_or_default();
+        format!("mail {} from <{sender}> [{}]", self.id, envelope.peer)
     }
 
     /// As much of the input as fits into the buffer, even if each LF becomes two octets.
@@ -272,27 +312,46 @@ impl Incoming {
         let Some(body) = &mut self.body else {
             return;
         };
-        let judged = match body.header() {
-            Header::TooLarge => Err(HEADER_TOO_LARGE),
+        let seconds = self.received_millis.div_euclid(1000);
+        let origin = Origin::of(envelope);
+        let (examined, checks) = match body.header() {
+            Header::TooLarge => (Err(HEADER_TOO_LARGE), None),
             Header::Block(block) => match envelope.login {
-                None => incoming(block, envelope),
+                None => {
+                    let examined = header::incoming(block, envelope);
+                    let asked = origin.asked(envelope, seconds);
+                    let checks = match &examined {
+                        Ok(_) => Some(envelope.authentic.at_header(&asked, block).await),
+                        Err(_) => None,
+                    };
+                    (examined, checks)
+                }
                 Some(login) => {
-                    let seconds = self.received_millis.div_euclid(1000);
-                    submitted(block, &self.id, seconds, login, envelope, lanes).await
+                    let from = (login, &*self.id, seconds);
+                    (header::submitted(block, from, envelope, lanes).await, None)
                 }
             },
         };
-        match judged {
+        match examined {
             Ok((added, cuts)) => {
-                body.start_scan(&added, cuts);
-                self.examined = Some(Examined { added });
+                body.start_scan(&added, cuts, checks);
+                self.examined = Some(Examined {
+                    added,
+                    results: Vec::new(),
+                    origin,
+                });
             }
             Err(reply) => self.refuse(reply),
         }
     }
 
     /// One copy for each account, whatever number of addresses led to it.
-    fn locals(&self, examined: &Examined, envelope: &Envelope<'_>) -> Vec<LocalDelivery> {
+    fn locals(
+        &self,
+        examined: &Examined,
+        place: MailPlace,
+        envelope: &Envelope<'_>,
+    ) -> Vec<LocalDelivery> {
         let mut locals: Vec<LocalDelivery> = Vec::new();
         let received = self.received(envelope);
         for recipient in &envelope.mail.recipients {
@@ -306,18 +365,20 @@ impl Incoming {
                 if locals.iter().any(|local| local.account == *account) {
                     continue;
                 }
-                let mut prefix = Vec::with_capacity(384 + examined.added.len());
+                let mut prefix =
+                    Vec::with_capacity(384 + examined.results.len() + examined.added.len());
                 return_path(&mut prefix, envelope.mail.sender.as_ref());
                 delivered_to(
                     &mut prefix,
                     name,
                     recipient.address.as_ref().unwrap_or(name),
                 );
+                prefix.extend_from_slice(&examined.results);
                 prefix.extend_from_slice(&received);
                 prefix.extend_from_slice(&examined.added);
                 locals.push(LocalDelivery {
                     account: *account,
-                    into: Into::Inbox,
+                    into: place.into(),
                     prefix,
                     flags: Flags::default(),
                 });
@@ -357,7 +418,8 @@ impl Incoming {
         if recipients.is_empty() {
             return None;
         }
-        let mut prefix = self.received(envelope);
+        let mut prefix = examined.results.clone();
+        prefix.extend_from_slice(&self.received(envelope));
         prefix.extend_from_slice(&examined.added);
         Some(RemoteDelivery {
             sender: mail.sender.clone(),
@@ -391,7 +453,7 @@ impl Incoming {
         let mut field = Vec::with_capacity(256);
         Received {
             from,
-            by: envelope.hostname,
+            by: envelope.config.hostname.as_str(),
             with: protocol.name(),
             tls: envelope.tls,
             id: &self.id,
@@ -435,74 +497,6 @@ fn keep(body: &mut Option<Body>, eight_bit: &mut bool, piece: &[u8]) {
         body.push(piece);
         *eight_bit = *eight_bit || !piece.is_ascii();
     }
-}
-
-type Judged = Result<(Vec<u8>, Vec<Range<u32>>), Reply>;
-
-/// Port 25.
-fn incoming(block: &[u8], envelope: &Envelope<'_>) -> Judged {
-    let mut names: Vec<&Address> = Vec::new();
-    for recipient in &envelope.mail.recipients {
-        if let Route::Local(targets) = &recipient.route {
-            names.extend(targets.iter().filter_map(|target| match target {
-                Target::Account { name, .. } => Some(name),
-                Target::Remote(_) => None,
-            }));
-        }
-    }
-    accept::incoming(block, &names).map(|cuts| (Vec::new(), cuts))
-}
-
-/// Ports 587 and 465.
-async fn submitted(
-    block: &[u8],
-    id: &str,
-    seconds: i64,
-    login: &LoggedIn,
-    envelope: &Envelope<'_>,
-    lanes: &Lanes,
-) -> Judged {
-    let message_id = format!("{id}.{seconds}@{}", envelope.hostname);
-    let done = submit::submitted(&submit::Facts {
-        header: block,
-        login: &login.name,
-        sender: envelope.mail.sender.as_ref(),
-        message_id: &message_id,
-        seconds,
-    })?;
-    // The reverse-path was checked already, and is the author of most mail.
-    let known =
-        |author: &Address| *author == login.name || Some(author) == envelope.mail.sender.as_ref();
-    let unknown: Vec<Address> = done.authors.into_iter().filter(|a| !known(a)).collect();
-    if !unknown.is_empty() {
-        match owns_all(lanes, login.account, unknown).await {
-            Ok(true) => {}
-            Ok(false) => return Err(NOT_OWNED),
-            Err(error) => {
-                log::warn!("cannot look up who owns an address: {error}");
-                return Err(TROUBLE);
-            }
-        }
-    }
-    Ok((done.added, done.cuts))
-}
-
-/// Whether the account may send as all of these.
-pub async fn owns_all(
-    lanes: &Lanes,
-    account: AccountId,
-    addresses: Vec<Address>,
-) -> Result<bool, StoreError> {
-    lanes
-        .peek(move |reader| {
-            for address in &addresses {
-                if !reader.state().owns(account, address)? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        })
-        .await
 }
 
 fn no_space(error: &StoreError) -> Reply {

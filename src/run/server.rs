@@ -1,5 +1,6 @@
 //! What every session of the process shares: configuration, lanes, TLS, and the wish to stop.
 
+use super::authentic::{Authentic, Names};
 use super::body::BodyPool;
 use super::lanes::Lanes;
 use super::login::Login;
@@ -16,6 +17,8 @@ pub struct Server {
     pub lanes: Lanes,
     /// Buffers for contents on their way in.
     pub bodies: BodyPool,
+    /// Checks mail: whom to believe.
+    pub authentic: Authentic,
     /// Checks passwords.
     pub login: Login,
     /// TLS with the certificates in force.
@@ -26,11 +29,12 @@ pub struct Server {
 
 impl Server {
     /// Puts the parts together.
-    pub fn new(config: Config, lanes: Lanes, tls: Acceptor) -> Arc<Server> {
+    pub fn new(config: Config, lanes: Lanes, tls: Acceptor, names: Names) -> Arc<Server> {
         Arc::new(Server {
             config: RwLock::new(Arc::new(config)),
             login: Login::new(lanes.clone()),
             bodies: BodyPool::default(),
+            authentic: Authentic::new(names),
             lanes,
             tls,
             drain: watch::channel(false).0,

@@ -1,5 +1,6 @@
 //! One SMTP or submission connection: carries out what `session/smtp` decides.
 
+use super::authentic::Authentic;
 use super::body::Share;
 use super::login::{LoggedIn, LoginRefused};
 use super::quota;
@@ -434,7 +435,7 @@ impl<'s> Dialogue<'s> {
         let envelope = envelope(
             &self.session,
             self.login.as_ref(),
-            &self.config,
+            (&self.config, &self.server.authentic),
             self.client(),
         );
         let Some(envelope) = envelope else {
@@ -498,7 +499,7 @@ struct Client {
 fn envelope<'e>(
     session: &'e Session<Known>,
     login: Option<&'e LoggedIn>,
-    config: &'e Config,
+    (config, authentic): (&'e Config, &'e Authentic),
     client: Client,
 ) -> Option<Envelope<'e>> {
     Some(Envelope {
@@ -508,7 +509,8 @@ fn envelope<'e>(
         peer: client.peer,
         tls: client.tls,
         login,
-        hostname: config.hostname.as_str(),
+        config,
+        authentic,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use pillarbox::config::Config;
 use pillarbox::net::tls::{Acceptor, Pem};
+use pillarbox::run::authentic::Names;
 use pillarbox::run::lanes::{Lanes, now_millis};
 use pillarbox::run::notify::Notify;
 use pillarbox::run::random;
@@ -28,6 +29,11 @@ pub struct LiveBox {
 impl LiveBox {
     /// `name` tells boxes of one test run apart.
     pub async fn new(name: &str) -> LiveBox {
+        LiveBox::with_names(name, Names::Own(Arc::default())).await
+    }
+
+    /// The same with a DNS of its own.
+    pub async fn with_names(name: &str, names: Names) -> LiveBox {
         let dir = std::env::temp_dir().join(format!("pillarbox-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         let (writer, shared) = pillarbox::store::open(Options {
@@ -42,7 +48,7 @@ impl LiveBox {
         let (acceptor, connector) = tls();
         let mut config = Config::new(Domain::parse("box.test").unwrap());
         config.data = dir.clone();
-        let server = Server::new(config, lanes, acceptor);
+        let server = Server::new(config, lanes, acceptor, names);
         let live = LiveBox {
             server,
             connector,

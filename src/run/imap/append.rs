@@ -261,9 +261,9 @@ impl Incoming {
             return Err(too_big());
         }
         scan(&mut body)?;
-        body.finish(&session.imap.server.lanes, now_millis())
-            .await
-            .map_err(Reply::from)
+        let lanes = &session.imap.server.lanes;
+        body.seal(lanes).await.map_err(Reply::from)?;
+        body.finish(lanes, now_millis()).await.map_err(Reply::from)
     }
 }
 
@@ -283,7 +283,7 @@ fn scan(body: &mut Body) -> Result<(), Reply> {
     if body.header() == Header::TooLarge {
         return Err(Reply::no(Code::TooBig, "the message's header is too large"));
     }
-    body.start_scan(b"", Vec::new());
+    body.start_scan(b"", Vec::new(), None);
     Ok(())
 }
 

@@ -202,7 +202,12 @@ mod tests {
         let lanes = Lanes::start(writer, shared, Notify::default()).unwrap();
         let config = Config::new(Domain::parse("box.test").unwrap());
         let (tls, _) = acceptor(&["box.test"]);
-        let imap = Imap::new(Server::new(config, lanes, tls));
+        let imap = Imap::new(Server::new(
+            config,
+            lanes,
+            tls,
+            crate::run::authentic::Names::Own(Arc::default()),
+        ));
         let alone = borne(&imap, false).await;
         let crowded = borne(&imap, true).await;
         imap.server.lanes.stop();

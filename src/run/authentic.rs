@@ -1,0 +1,250 @@
+//! The checks of `policy/authentic` on a message that comes in: answers of the DNS for them, how many ask at once and
+//! how long they may, and for which domains a message was deferred.
+//!
+//! DNS trouble of ours (the root cannot be reached, too many checks wait) never costs a mail: questions are then
+//! answered by "not known", nothing is refused or deferred for it, and the mail flows.
+
+mod deferrals;
+
+use crate::limits::{
+    AUTHENTIC_CHECKS_MAX, AUTHENTIC_DMARC_SECS, AUTHENTIC_HEADER_SECS, AUTHENTIC_WAIT_SECS,
+    DNS_UNREACHABLE_SECS,
+};
+use crate::net::resolve::Resolver;
+use crate::policy::authentic::canned::Canned;
+use crate::policy::authentic::{self, Asked, AtHeader, Dns, Verdicts};
+use crate::wire::dns::{Answer, Outcome, Question, TroubleKind};
+use deferrals::Deferrals;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Where answers come from.
+pub enum Names {
+    /// The DNS.
+    Resolver(Resolver),
+    /// These answers; what is not there does not exist (tests).
+    Canned(Arc<Canned>),
+    /// These answers; nothing is known of what is not there (`try`, which looks nothing up).
+    Own(Arc<Canned>),
+}
+
+/// What the checks of all messages share; one per process.
+pub struct Authentic {
+    names: Names,
+    places: Semaphore,
+    /// Until when nothing is asked, because the DNS could not be reached.
+    unreachable: Mutex<Option<Instant>>,
+    deferrals: Mutex<Deferrals>,
+}
+
+/// A message whose header block was checked and whose body is passing by.
+pub struct Checks {
+    at_header: Box<AtHeader>,
+    /// An answer was missing for a reason of ours.
+    ours: bool,
+}
+
+/// What the checks of one message found.
+pub struct Found {
+    /// All of it.
+    pub verdicts: Verdicts,
+    /// An answer was missing for a reason of ours: nothing may be deferred for it.
+    pub ours: bool,
+}
+
+/// One message's questions, until a deadline.
+struct Asking<'a> {
+    shared: &'a Authentic,
+    until: Instant,
+    _place: Option<SemaphorePermit<'a>>,
+    ours: AtomicBool,
+}
+
+impl Authentic {
+    /// Asks nobody yet.
+    pub fn new(names: Names) -> Authentic {
+        Authentic {
+            names,
+            places: Semaphore::new(AUTHENTIC_CHECKS_MAX),
+            unreachable: Mutex::new(None),
+            deferrals: Mutex::default(),
+        }
+    }
+
+    /// Checks what the header block (with its empty line) can say. The body goes through what comes back.
+    pub async fn at_header(&self, asked: &Asked<'_>, header: &[u8]) -> Checks {
+        let asking = self.asking(AUTHENTIC_HEADER_SECS).await;
+        let at_header = authentic::at_header(&asking, asked, header).await;
+        Checks {
+            at_header: Box::new(at_header),
+            ours: asking.is_ours(),
+        }
+    }
+
+    /// The end of the body.
+    pub async fn finish(&self, checks: Checks) -> Found {
+        let asking = self.asking(AUTHENTIC_DMARC_SECS).await;
+        let verdicts = checks.at_header.finish(&asking).await;
+        Found {
+            verdicts,
+            ours: checks.ours || asking.is_ours(),
+        }
+    }
+
+    /// Whether 451 may be said for want of an answer about this domain.
+    pub fn may_defer(&self, domain: &str) -> bool {
+        self.deferrals().may_defer(domain, Instant::now())
+    }
+
+    /// Notes what was said: 451 for this domain, or that there was an answer at last.
+    pub fn note(&self, domain: &str, deferred: Deferred) {
+        let mut deferrals = self.deferrals();
+        match deferred {
+            Deferred::Yes => deferrals.deferred(domain, Instant::now()),
+            Deferred::No => deferrals.forget(domain),
+        }
+    }
+
+    /// Questions of a message or a dialogue, answered within so many seconds.
+    async fn asking(&self, secs: u64) -> Asking<'_> {
+        let patience = Duration::from_secs(AUTHENTIC_WAIT_SECS);
+        let place = timeout(patience, self.places.acquire()).await;
+        Asking {
+            shared: self,
+            until: Instant::now() + Duration::from_secs(secs),
+            _place: place.ok().and_then(Result::ok),
+            ours: AtomicBool::new(false),
+        }
+    }
+
+    fn deferrals(&self) -> MutexGuard<'_, Deferrals> {
+        self.deferrals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unreachable(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.unreachable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the DNS, unless it was out of reach a moment ago.
+    async fn look_up(&self, resolver: &Resolver, question: Question) -> Answer {
+        let now = Instant::now();
+        if self.unreachable().is_some_and(|until| now < until) {
+            return Answer::trouble(TroubleKind::Unreachable, "the DNS was out of reach");
+        }
+        let answer = resolver.lookup(question).await;
+        let Outcome::Trouble(trouble) = &answer.outcome else {
+            return answer;
+        };
+        if trouble.kind == TroubleKind::Unreachable {
+            let pause = Duration::from_secs(DNS_UNREACHABLE_SECS);
+            let before = self.unreachable().replace(Instant::now() + pause);
+            if before.is_none_or(|until| until < now) {
+                log::warn!(
+                    "mail comes in without checks: the DNS cannot be reached ({}); see `pillarbox dns lookup example.org MX`",
+                    trouble.why
+                );
+            }
+        }
+        answer
+    }
+}
+
+/// Whether a message was deferred for want of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deferred {
+    /// 451 was said.
+    Yes,
+    /// There was an answer, or none was needed.
+    No,
+}
+
+impl Checks {
+    /// Takes the next octets of the body.
+    pub fn body(&mut self, octets: &[u8]) {
+        self.at_header.body(octets);
+    }
+}
+
+impl Asking<'_> {
+    fn is_ours(&self) -> bool {
+        self.ours.load(Ordering::Relaxed)
+    }
+}
+
+impl Dns for Asking<'_> {
+    async fn ask(&self, question: Question) -> Answer {
+        if self._place.is_none() {
+            self.ours.store(true, Ordering::Relaxed);
+            return Answer::trouble(TroubleKind::Busy, "too many messages are checked at once");
+        }
+        let answer = match &self.shared.names {
+            Names::Canned(answers) => answers.ask(question).await,
+            Names::Own(answers) => own(answers, question).await,
+            Names::Resolver(resolver) => {
+                let answer = self.shared.look_up(resolver, question);
+                match timeout_at(self.until, answer).await {
+                    Ok(answer) => answer,
+                    Err(_) => Answer::trouble(TroubleKind::Timeout, "the message has no time left"),
+                }
+            }
+        };
+        if let Outcome::Trouble(trouble) = &answer.outcome
+            && matches!(trouble.kind, TroubleKind::Unreachable | TroubleKind::Busy)
+        {
+            self.ours.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+}
+
+/// What is not written down is not known.
+async fn own(answers: &Canned, question: Question) -> Answer {
+    match answers.ask(question).await {
+        Answer {
+            outcome: Outcome::NoSuchName,
+            ..
+        } => Answer::trouble(TroubleKind::Unreachable, "this box looks nothing up"),
+        known => known,
+    }
+}
+
+/// What was found, in brief, for the log.
+pub fn brief(verdicts: &Verdicts) -> String {
+    let mut text = format!(
+        "iprev={} spf={}",
+        verdicts.iprev.outcome.as_str(),
+        verdicts.spf_mail_from.outcome.as_str()
+    );
+    match verdicts.dkim.as_slice() {
+        [] => text.push_str(" dkim=none"),
+        signatures => {
+            for signature in signatures.iter().take(LOGGED_SIGNATURES) {
+                text.push_str(" dkim=");
+                text.push_str(signature.outcome.as_str());
+                text.push('/');
+                text.extend(signature.domain.chars().take(LOGGED_DOMAIN_CHARS));
+            }
+        }
+    }
+    text.push_str(" dmarc=");
+    text.push_str(verdicts.dmarc.outcome.as_str());
+    if verdicts.arc.sets > 0 {
+        text.push_str(" arc=");
+        text.push_str(verdicts.arc.outcome.as_str());
+    }
+    text
+}
+
+/// What a log line shows of them: a stranger wrote them.
+const LOGGED_SIGNATURES: usize = 3;
+const LOGGED_DOMAIN_CHARS: usize = 80;
+
+#[cfg(test)]
+mod tests;

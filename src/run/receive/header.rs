@@ -1,0 +1,132 @@
+//! What the header block of a message leads to: refused, or fields in front of it and ranges that are not served.
+
+use super::{Envelope, TROUBLE};
+use crate::limits::CLOCK_SECONDS_MIN;
+use crate::policy::authentic::{Asked, fields};
+use crate::policy::{accept, submit};
+use crate::run::lanes::Lanes;
+use crate::run::login::LoggedIn;
+use crate::session::smtp::Route;
+use crate::store::state::Target;
+use crate::store::{AccountId, StoreError};
+use crate::wire::address::Address;
+use crate::wire::smtp::Reply;
+use std::net::IpAddr;
+use std::ops::Range;
+
+const NOT_OWNED: Reply = Reply::new(550, "5.7.1", "From names an address that is not yours");
+
+/// Fields that go in front of the header for everybody, and ranges of it that are not served.
+pub(super) type Examined = Result<(Vec<u8>, Vec<Range<u32>>), Reply>;
+
+/// Whose message it is: the client, or who stands behind a trusted relay.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Origin {
+    /// Its address.
+    pub client: IpAddr,
+    /// What it called itself.
+    pub helo: Box<str>,
+    /// A trusted relay stands between.
+    pub relayed: bool,
+}
+
+impl Origin {
+    /// As far as the dialogue tells.
+    pub(super) fn of(envelope: &Envelope<'_>) -> Origin {
+        Origin {
+            client: envelope.peer,
+            helo: envelope
+                .hello
+                .map_or_else(Box::default, |hello| hello.name.clone()),
+            relayed: false,
+        }
+    }
+
+    /// The question that the checks answer. `seconds`: our clock.
+    pub(super) fn asked<'a>(&'a self, envelope: &'a Envelope<'_>, seconds: i64) -> Asked<'a> {
+        Asked {
+            client: self.client,
+            helo: &self.helo,
+            sender: envelope.mail.sender.as_ref(),
+            hostname: envelope.config.hostname.as_str(),
+            now_seconds: (seconds >= CLOCK_SECONDS_MIN).then_some(seconds),
+        }
+    }
+}
+
+/// Port 25.
+pub(super) fn incoming(block: &[u8], envelope: &Envelope<'_>) -> Examined {
+    let mut names: Vec<&Address> = Vec::new();
+    for recipient in &envelope.mail.recipients {
+        if let Route::Local(targets) = &recipient.route {
+            names.extend(targets.iter().filter_map(|target| match target {
+                Target::Account { name, .. } => Some(name),
+                Target::Remote(_) => None,
+            }));
+        }
+    }
+    let cuts = accept::incoming(block, &names)?;
+    Ok((Vec::new(), with_forged(block, cuts, envelope)))
+}
+
+/// Cuts, and fields that claim to be results of ours, in order.
+fn with_forged(
+    block: &[u8],
+    mut cuts: Vec<Range<u32>>,
+    envelope: &Envelope<'_>,
+) -> Vec<Range<u32>> {
+    fields::forged(block, envelope.config.hostname.as_str(), &mut cuts);
+    cuts.sort_unstable_by_key(|cut| cut.start);
+    cuts.dedup();
+    cuts
+}
+
+/// Ports 587 and 465.
+pub(super) async fn submitted(
+    block: &[u8],
+    (login, id, seconds): (&LoggedIn, &str, i64),
+    envelope: &Envelope<'_>,
+    lanes: &Lanes,
+) -> Examined {
+    let message_id = format!("{id}.{seconds}@{}", envelope.config.hostname);
+    let done = submit::submitted(&submit::Facts {
+        header: block,
+        login: &login.name,
+        sender: envelope.mail.sender.as_ref(),
+        message_id: &message_id,
+        seconds,
+    })?;
+    // The reverse-path was checked already, and is the author of most mail.
+    let known =
+        |author: &Address| *author == login.name || Some(author) == envelope.mail.sender.as_ref();
+    let unknown: Vec<Address> = done.authors.into_iter().filter(|a| !known(a)).collect();
+    if !unknown.is_empty() {
+        match owns_all(lanes, login.account, unknown).await {
+            Ok(true) => {}
+            Ok(false) => return Err(NOT_OWNED),
+            Err(error) => {
+                log::warn!("cannot look up who owns an address: {error}");
+                return Err(TROUBLE);
+            }
+        }
+    }
+    Ok((done.added, with_forged(block, done.cuts, envelope)))
+}
+
+/// Whether the account may send as all of these.
+pub async fn owns_all(
+    lanes: &Lanes,
+    account: AccountId,
+    addresses: Vec<Address>,
+) -> Result<bool, StoreError> {
+    lanes
+        .peek(move |reader| {
+            for address in &addresses {
+                if !reader.state().owns(account, address)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+}

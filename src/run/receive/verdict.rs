@@ -1,0 +1,103 @@
+//! The verdict of the checks put into effect: INBOX, Junk, or a reply.
+
+use super::Envelope;
+use crate::policy::authentic::verdict::{self, Action, Circumstances};
+use crate::policy::authentic::{Asked, Outcome};
+use crate::run::authentic::{Deferred, Found, brief};
+use crate::store::change::Into;
+use crate::store::row::SpecialUse;
+use crate::wire::address::Address;
+use crate::wire::smtp::Reply;
+
+/// What becomes of a message.
+#[derive(Default)]
+pub(super) struct Judged {
+    /// The reply, if it is not taken.
+    pub refused: Option<Reply>,
+    /// Where it goes otherwise.
+    pub place: MailPlace,
+    /// What was found and decided, for the log: what goes on a line that ends here. Empty without checks.
+    pub why: String,
+}
+
+/// Into which mailbox of each account.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum MailPlace {
+    /// INBOX.
+    #[default]
+    Inbox,
+    /// The one for suspected mail; INBOX where there is none.
+    Junk,
+}
+
+impl MailPlace {
+    /// As the store knows it.
+    pub(super) fn into(self) -> Into {
+        match self {
+            MailPlace::Inbox => Into::Inbox,
+            MailPlace::Junk => Into::Special(SpecialUse::Junk),
+        }
+    }
+}
+
+/// Decides, and remembers for which domain a message was deferred.
+pub(super) fn judge(
+    found: &Found,
+    asked: &Asked<'_>,
+    relayed: bool,
+    envelope: &Envelope<'_>,
+) -> Judged {
+    let author = found.verdicts.author.as_ref().map(|author| author.as_str());
+    let authentic = envelope.authentic;
+    let verdict = verdict::judge(
+        &found.verdicts,
+        &Circumstances {
+            strict: author.is_some_and(|author| envelope.config.checks.is_strict(author)),
+            relayed,
+            score_rejects: None,
+            may_defer: !found.ours && author.is_some_and(|author| authentic.may_defer(author)),
+            envelope_domain: asked.sender.map(|sender| sender.domain().as_str()),
+        },
+    );
+    if let Some(author) = author {
+        match (&verdict.action, found.verdicts.dmarc.outcome) {
+            (Action::Defer(_), _) => authentic.note(author, Deferred::Yes),
+            (_, Outcome::TempError) => {}
+            _ => authentic.note(author, Deferred::No),
+        }
+    }
+    let (mut refused, mut place) = match verdict.action {
+        Action::Accept => (None, MailPlace::Inbox),
+        Action::Junk => (None, MailPlace::Junk),
+        Action::Reject(reply) | Action::Defer(reply) => (Some(reply), MailPlace::Junk),
+    };
+    if refused.is_some() && is_for_those_in_charge(envelope) {
+        (refused, place) = (None, MailPlace::Junk);
+    }
+    let brief = brief(&found.verdicts);
+    let why = match (place, verdict.reason.as_str()) {
+        (MailPlace::Inbox, "") => format!("; {brief}"),
+        (MailPlace::Inbox, reason) => format!("; {brief}: {reason}"),
+        (MailPlace::Junk, reason) if refused.is_none() => format!("; {brief}: Junk, {reason}"),
+        (MailPlace::Junk, reason) => format!("({reason}); {brief}"),
+    };
+    Judged {
+        refused,
+        place,
+        why,
+    }
+}
+
+/// Whether postmaster and abuse alone get it: they stay within reach of everybody (RFC 5321 section 4.5.1, RFC 2142).
+fn is_for_those_in_charge(envelope: &Envelope<'_>) -> bool {
+    let recipients = &envelope.mail.recipients;
+    !recipients.is_empty() && recipients.iter().all(|r| is_in_charge(r.address.as_ref()))
+}
+
+/// `None` is `<postmaster>`.
+fn is_in_charge(recipient: Option<&Address>) -> bool {
+    let local = recipient.map_or("postmaster", |address| address.local());
+    ["postmaster", "abuse"]
+        .iter()
+        .any(|name| local.eq_ignore_ascii_case(name))
+}

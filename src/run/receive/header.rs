@@ -75,7 +75,7 @@ fn with_forged(
     mut cuts: Vec<Range<u32>>,
     envelope: &Envelope<'_>,
 ) -> Vec<Range<u32>> {
-    fields::forged(block, envelope.config.hostname.as_str(), &mut cuts);
+    fields::forged(block, &[envelope.config.hostname.as_str()], &mut cuts);
     cuts.sort_unstable_by_key(|cut| cut.start);
     cuts.dedup();
     cuts

@@ -397,3 +397,6 @@ fn dmarc(checked: &dmarc::Checked) -> ScoreLine {
     };
     line(name, &checked.reason)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Header fields as bytes: splitting a header block, and the one encoder for every field that we write.
 
 mod addresses;
+pub mod authentication_results;
 mod date;
 mod fields;
 mod trace;

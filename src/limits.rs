@@ -501,3 +501,35 @@ pub const DEFERRAL_KEPT_SECS: u64 = 24 * 3600;
 pub const DEFERRAL_ROWS_MAX: usize = 128;
 /// A clock that shows less (2026-01-01) was never set: ages of signatures are not judged by it, seconds since 1970.
 pub const CLOCK_SECONDS_MIN: i64 = 1_767_225_600;
+// ---- reports (DMARC aggregate and failure, TLS-RPT)
+
+/// A report as it is attached, octets decoded but still packed (RFC 7489's usual `!10m`); what is longer is not read.
+pub const REPORT_PACKED_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// A report unpacked, octets; what is longer is not read. Nothing of it is held: it is parsed as it passes.
+pub const REPORT_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Octets that one packed octet may become, once `REPORT_RATIO_FREE_BYTES` have come out. Reports measured: up to 40.
+pub const REPORT_RATIO_MAX: u64 = 200;
+/// See REPORT_RATIO_MAX.
+pub const REPORT_RATIO_FREE_BYTES: u64 = 256 * 1024;
+/// Files of a zip that are passed over until the report comes; then it holds none.
+pub const REPORT_ZIP_ENTRIES_MAX: usize = 8;
+/// Nesting of a report's XML (RFC 9990 has 6 levels, extensions some more); deeper is no report.
+pub const REPORT_DEPTH_MAX: usize = 16;
+/// Name of an XML element, octets; a longer one is an element that nobody knows.
+pub const REPORT_NAME_BYTES_MAX: usize = 32;
+/// Text of one XML element or JSON member, octets; the rest is cut.
+pub const REPORT_TEXT_BYTES_MAX: usize = 256;
+/// Rows kept of one aggregate report: those that failed, then those with most messages. The others are in its totals.
+pub const REPORT_ROWS_MAX: usize = 100;
+/// DKIM results and reasons kept of one row, each.
+pub const REPORT_ROW_RESULTS_MAX: usize = 4;
+/// JSON of a TLS report, octets, held while it is parsed; a longer one is not read.
+pub const REPORT_JSON_BYTES_MAX: usize = 128 * 1024;
+/// Policies kept of a TLS report, and failures of each.
+pub const REPORT_TLS_POLICIES_MAX: usize = 16;
+/// See REPORT_TLS_POLICIES_MAX.
+pub const REPORT_TLS_FAILURES_MAX: usize = 32;
+/// The machine-readable part of a failure report, octets; a longer one is not read.
+pub const REPORT_FEEDBACK_BYTES_MAX: usize = 16 * 1024;
+/// Octets of a report in a mail that one look of a reader's lane takes.
+pub const REPORT_SLICE_BYTES: usize = 32 * 1024;

@@ -14,6 +14,7 @@ pub mod imap;
 pub mod line;
 pub mod mime;
 pub mod network;
+pub mod report;
 pub mod sasl;
 pub mod scram;
 pub mod smtp;

@@ -533,3 +533,38 @@ pub const REPORT_TLS_FAILURES_MAX: usize = 32;
 pub const REPORT_FEEDBACK_BYTES_MAX: usize = 16 * 1024;
 /// Octets of a report in a mail that one look of a reader's lane takes.
 pub const REPORT_SLICE_BYTES: usize = 32 * 1024;
+/// Octets of observations for our own reports that wait to be written to the disk in one go, and for how long: they
+/// cost no flush of a message, and may be lost. What comes while they are full and being written is not reported.
+pub const REPORT_PENDING_BYTES_MAX: usize = 48 * 1024;
+/// See REPORT_PENDING_BYTES_MAX.
+pub const REPORT_PENDING_SECS: u64 = 900;
+/// Such pieces of one day, packed on disk (some 8 KiB each); what comes on top is not reported.
+pub const REPORT_PIECES_PER_DAY_MAX: u64 = 256;
+/// Domains of one day that are counted; those seen first after so many others get no report.
+pub const REPORT_DOMAINS_PER_DAY_MAX: usize = 1_000;
+/// Rows of one report of ours, and their octets as they wait; the report says how many messages are in no row.
+pub const REPORT_SENT_ROWS_MAX: usize = 1_000;
+/// See REPORT_SENT_ROWS_MAX.
+pub const REPORT_SENT_BYTES_MAX: usize = 192 * 1024;
+/// Reports that are sent a day by default: those about the domains with most messages. Nobody sees the others.
+pub const REPORTS_PER_DAY_MAX: usize = 50;
+/// Destinations of one report that are asked for and written to.
+pub const REPORT_DESTINATIONS_MAX: usize = 4;
+/// Days that reports sent are remembered.
+pub const REPORT_SENT_DAYS: u64 = 30;
+/// How long a report that waits in the queue is tried, seconds; then it is dropped without a word to anybody.
+pub const REPORT_TRIED_SECS: u64 = 24 * 3600;
+/// Pause between two looks at what is to be reported, seconds.
+pub const REPORT_LOOK_SECS: u64 = 600;
+/// Mails that may be reports and wait to be read, 16 octets each; those on top are delivered like all mail, and not
+/// summed up.
+pub const REPORT_WAITING_MAX: usize = 32;
+/// Received reports that are kept, and of one reporter for one of its days. Strangers, whose mail proved no domain,
+/// are one reporter. The oldest go.
+pub const REPORT_KEPT_MAX: u64 = 2_000;
+/// See REPORT_KEPT_MAX.
+pub const REPORT_KEPT_PER_REPORTER_MAX: u64 = 12;
+/// The same of all strangers together.
+pub const REPORT_KEPT_OF_STRANGERS_MAX: u64 = 24;
+/// Sources that a list of received reports names of each.
+pub const REPORT_SOURCES_SHOWN_MAX: usize = 10;

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod authentic;
 pub mod retry;
 pub mod sender;
+pub mod report;
 pub mod submit;
 
 use crate::wire::header::Field;

@@ -2,6 +2,7 @@
 //! people, the report as an attachment.
 
 use crate::wire::address::{Address, Domain};
+use crate::wire::base64;
 use crate::wire::header::{Charset, FieldWriter, write_date};
 
 /// What the mail is made of.
@@ -56,7 +57,9 @@ impl Letter<'_> {
         line(&format!(" filename=\"{}\"", self.file_name()));
         line("");
         for octets in self.packed.chunks(LINE_OCTETS) {
-            line(&base64(octets));
+            let mut text = Vec::with_capacity(76);
+            base64::encode(octets, &mut text);
+            line(&String::from_utf8_lossy(&text));
         }
         line(&format!("--{boundary}--"));
         out
@@ -108,23 +111,4 @@ impl Letter<'_> {
 
 fn field<'a>(out: &'a mut Vec<u8>, name: &'static str) -> FieldWriter<'a> {
     FieldWriter::new(out, name, Charset::Ascii)
-}
-
-fn base64(octets: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for group in octets.chunks(3) {
-        let octet = |at: usize| group.get(at).copied().map_or(0, u32::from);
-        let bits = octet(0) << 16 | octet(1) << 8 | octet(2);
-        for digit in 0..4 {
-            let value = (bits >> (18 - 6 * digit)) as usize & 63;
-            let c = DIGITS.get(value).copied().unwrap_or(b'=');
-            text.push(if digit <= group.len() {
-                char::from(c)
-            } else {
-                '='
-            });
-        }
-    }
-    text
 }

@@ -2,9 +2,9 @@
 
 pub mod accept;
 pub mod authentic;
+pub mod report;
 pub mod retry;
 pub mod sender;
-pub mod report;
 pub mod submit;
 
 use crate::wire::header::Field;

@@ -568,3 +568,11 @@ pub const REPORT_KEPT_PER_REPORTER_MAX: u64 = 12;
 pub const REPORT_KEPT_OF_STRANGERS_MAX: u64 = 24;
 /// Sources that a list of received reports names of each.
 pub const REPORT_SOURCES_SHOWN_MAX: usize = 10;
+
+// ---- wire/srs
+
+/// A local part that we make, octets: the 64 that every server takes (RFC 5321 section 4.5.3.1.1); a longer one
+/// becomes a token.
+pub const SRS_LOCAL_BYTES_MAX: usize = 64;
+/// Days for which the way back stays open; then 550 5.7.1.
+pub const SRS_DAYS_MAX: u32 = 7;

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod authentic;
 pub mod report;
+pub mod hint;
 pub mod retry;
 pub mod sender;
 pub mod submit;

@@ -576,3 +576,12 @@ pub const REPORT_SOURCES_SHOWN_MAX: usize = 10;
 pub const SRS_LOCAL_BYTES_MAX: usize = 64;
 /// Days for which the way back stays open; then 550 5.7.1.
 pub const SRS_DAYS_MAX: u32 = 7;
+
+// ---- wire/mta_sts
+
+/// A policy of MTA-STS, octets (RFC 8461 section 3.3); a larger one is invalid.
+pub const STS_POLICY_BYTES_MAX: usize = 64 * 1024;
+/// Servers that one policy names; with more of them it is invalid. Kept with it.
+pub const STS_MX_MAX: usize = 64;
+/// How long a policy is kept at most, seconds (RFC 8461 section 3.2: about a year).
+pub const STS_SECS_MAX: u64 = 31_557_600;

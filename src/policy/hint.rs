@@ -267,7 +267,7 @@ pub fn hint(host: &str, answer: &Answer) -> Option<&'static str> {
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     let line = TABLE.iter().find(|line| {
-        (line.hosts.is_empty() || line.hosts.iter().any(|name| is_host(name)))
+        (line.hosts.is_empty() || line.hosts.iter().any(is_host))
             && line.says.iter().any(|said| text.contains(said))
     });
     line.map(|line| line.hint).or_else(|| by_status(answer))

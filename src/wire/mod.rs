@@ -14,6 +14,7 @@ pub mod header;
 pub mod imap;
 pub mod line;
 pub mod mime;
+pub mod mta_sts;
 pub mod network;
 pub mod report;
 pub mod sasl;

@@ -2,8 +2,8 @@
 
 pub mod accept;
 pub mod authentic;
-pub mod report;
 pub mod hint;
+pub mod report;
 pub mod retry;
 pub mod sender;
 pub mod submit;

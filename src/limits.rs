@@ -487,6 +487,10 @@ pub const AUTHENTIC_CHECK_BYTES_MAX: usize = 32 * 1024;
 pub const AUTHENTIC_STATE_BYTES_MAX: usize = 8 * 1024;
 /// Wait for one of AUTHENTIC_CHECKS_MAX places, seconds; beyond it the checks find "temperror" and the mail is taken.
 pub const AUTHENTIC_WAIT_SECS: u64 = 10;
+/// Answers about a sender at MAIL, seconds; what has not come by then speaks against nobody.
+pub const AUTHENTIC_SENDER_SECS: u64 = 10;
+/// What a dialogue holds of its sender from MAIL to the verdict, octets: an entry of a list, three score lines.
+pub const SENDER_FACTS_BYTES_MAX: usize = 2 * 1024;
 /// Answers for the header of one message, seconds; what has not come by then is "temperror".
 pub const AUTHENTIC_HEADER_SECS: u64 = 20;
 /// Answers about DMARC, at the end of the body, seconds.

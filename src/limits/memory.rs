@@ -54,8 +54,9 @@ const TLS_SESSION_BYTES: usize =
     TLS_STATE_BYTES + max(TLS_QUIET_BYTES_MAX + 4_096, 16_384 + 18_437) + TLS_SEND_BYTES_MAX + 512;
 /// One connection: TLS, both buffers, its task with the session's state.
 const CONNECTION_BYTES: usize = TLS_SESSION_BYTES + 2 * CONN_BUFFER_SMALL_BYTES + SESSION_BYTES_MAX;
-/// What a mail dialogue holds besides: its recipients.
-const MAIL_CONNECTION_BYTES: usize = CONNECTION_BYTES + RECIPIENTS_SHARE_BYTES;
+/// What a mail dialogue holds besides: its recipients, what is known of the sender.
+const MAIL_CONNECTION_BYTES: usize =
+    CONNECTION_BYTES + RECIPIENTS_SHARE_BYTES + SENDER_FACTS_BYTES_MAX;
 /// What an IMAP dialogue holds besides: a command.
 const IMAP_CONNECTION_BYTES: usize = CONNECTION_BYTES + IMAP_SMALL_COMMAND_BYTES;
 /// What becomes of a message's header and structure, and the part's header that is being read.

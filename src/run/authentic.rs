@@ -7,12 +7,14 @@
 mod deferrals;
 
 use crate::limits::{
-    AUTHENTIC_CHECKS_MAX, AUTHENTIC_DMARC_SECS, AUTHENTIC_HEADER_SECS, AUTHENTIC_WAIT_SECS,
-    DNS_UNREACHABLE_SECS,
+    AUTHENTIC_CHECKS_MAX, AUTHENTIC_DMARC_SECS, AUTHENTIC_HEADER_SECS, AUTHENTIC_SENDER_SECS,
+    AUTHENTIC_WAIT_SECS, CLOCK_SECONDS_MIN, DNS_UNREACHABLE_SECS,
 };
 use crate::net::resolve::Resolver;
 use crate::policy::authentic::canned::Canned;
 use crate::policy::authentic::{self, Asked, AtHeader, Dns, Verdicts};
+use crate::policy::sender::{self, Decision, Facts};
+use crate::wire::access::Rules;
 use crate::wire::dns::{Answer, Outcome, Question, TroubleKind};
 use deferrals::Deferrals;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,6 +94,12 @@ impl Authentic {
             verdicts,
             ours: checks.ours || asking.is_ours(),
         }
+    }
+
+    /// Decides on MAIL, before anything of the message is seen.
+    pub async fn sender(&self, rules: &Rules, facts: &Facts<'_>) -> Decision {
+        let asking = self.asking(AUTHENTIC_SENDER_SECS).await;
+        sender::check(&asking, rules, facts).await
     }
 
     /// Whether 451 may be said for want of an answer about this domain.
@@ -213,6 +221,11 @@ async fn own(answers: &Canned, question: Question) -> Answer {
         } => Answer::trouble(TroubleKind::Unreachable, "this box looks nothing up"),
         known => known,
     }
+}
+
+/// A moment (seconds since 1970) as far as it can be believed: None from a clock that was never set.
+pub fn sane_seconds(seconds: i64) -> Option<i64> {
+    (seconds >= CLOCK_SECONDS_MIN).then_some(seconds)
 }
 
 /// What was found, in brief, for the log.

@@ -17,6 +17,7 @@ use crate::limits::{
 };
 use crate::net::conn::Conn;
 use crate::policy::authentic::fields;
+use crate::policy::sender::Taken;
 use crate::session::smtp::{Hello, Role, Route, Transaction};
 use crate::store::change::{Delivery, LocalDelivery, RemoteDelivery};
 use crate::store::row::QueueRecipient;
@@ -61,6 +62,8 @@ pub struct Envelope<'a> {
     pub config: &'a Config,
     /// The checks.
     pub authentic: &'a Authentic,
+    /// What is known of the sender since MAIL, on port 25.
+    pub taken: Option<&'a Taken>,
 }
 
 /// A content that is coming in. Refused ones are read to their end without being kept.

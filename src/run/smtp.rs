@@ -1,7 +1,8 @@
 //! One SMTP or submission connection: carries out what `session/smtp` decides.
 
-use super::authentic::Authentic;
+use super::authentic::{Authentic, sane_seconds};
 use super::body::Share;
+use super::lanes::now_millis;
 use super::login::{LoggedIn, LoginRefused};
 use super::quota;
 use super::receive::{Envelope, Incoming, Known, owns_all, skip};
@@ -14,6 +15,8 @@ use crate::limits::{
 };
 use crate::net::conn::Conn;
 use crate::net::listen;
+use crate::policy::authentic::Asked;
+use crate::policy::sender::{Decision, Facts, Taken};
 use crate::session::smtp::{
     Action, Event, Place, Resolved, Role, SenderCheck, Session, Terms, Verified,
 };
@@ -21,7 +24,7 @@ use crate::store::StoreError;
 use crate::store::state::{Resolution, Target};
 use crate::wire::address::Address;
 use crate::wire::line::{Framed, LineFault, LineFramer};
-use crate::wire::smtp::Path;
+use crate::wire::smtp::{Path, Reply};
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
@@ -59,6 +62,8 @@ struct Dialogue<'s> {
     login: Option<LoggedIn>,
     /// The content of the message that is coming in.
     incoming: Option<Box<Incoming>>,
+    /// What is known of the sender of the message on its way.
+    taken: Option<Box<Taken>>,
     lookups: VecDeque<Lookup>,
     /// Memory for accepted recipients beyond the dialogue's share, and for the accounts behind all of them.
     recipients: Option<OwnedSemaphorePermit>,
@@ -115,6 +120,7 @@ impl<'s> Dialogue<'s> {
             out: Vec::new(),
             login: None,
             incoming: None,
+            taken: None,
             lookups: VecDeque::new(),
             recipients: None,
         }
@@ -174,6 +180,7 @@ impl<'s> Dialogue<'s> {
                 Event::Verified(self.verify(&user, &password).await)
             }
             Action::CheckSender(sender) => Event::SenderChecked(self.check_sender(sender).await),
+            Action::JudgeSender(sender) => Event::SenderJudged(self.judge_sender(sender).await),
             Action::Resolve(path) => Event::Resolved(self.resolve(path).await),
             Action::OpenContent => Event::ContentOpened(self.open_content().await),
             Action::TakeData => {
@@ -202,6 +209,7 @@ impl<'s> Dialogue<'s> {
         }
         if self.session.transaction().is_none() {
             self.recipients = None;
+            self.taken = None;
         }
         let event = match self.next().await? {
             Next::Line {
@@ -332,6 +340,36 @@ impl<'s> Dialogue<'s> {
         }
     }
 
+    /// Why nothing is taken from a sender. What else is known of it stays for the verdict on the content.
+    async fn judge_sender(&mut self, sender: Option<Address>) -> Option<Reply> {
+        let facts = Facts {
+            asked: Asked {
+                client: self.conn.peer().ip(),
+                helo: self.session.hello().map_or("", |hello| &*hello.name),
+                sender: sender.as_ref(),
+                hostname: self.config.hostname.as_str(),
+                now_seconds: sane_seconds(now_millis().div_euclid(1000)),
+            },
+            own_address: Some(self.conn.local().ip()),
+        };
+        let judging = self.server.authentic.sender(&self.config.access, &facts);
+        match Box::pin(judging).await {
+            Decision::Take(taken) => {
+                self.taken = Some(Box::new(taken));
+                None
+            }
+            Decision::Refuse(refusal) => {
+                let sender = sender.map_or_else(String::new, |sender| sender.to_string());
+                log::info!(
+                    "<{sender}> from [{}] refused: {}",
+                    facts.asked.client,
+                    refusal.reason
+                );
+                Some(refusal.reply)
+            }
+        }
+    }
+
     /// Who a recipient is, with memory for the accounts behind it.
     async fn resolve(&mut self, path: Path) -> Resolved<Known> {
         let answer = self.lookup(path).await;
@@ -435,7 +473,7 @@ impl<'s> Dialogue<'s> {
         let envelope = envelope(
             &self.session,
             self.login.as_ref(),
-            (&self.config, &self.server.authentic),
+            (&self.config, &self.server.authentic, self.taken.as_deref()),
             self.client(),
         );
         let Some(envelope) = envelope else {
@@ -499,7 +537,7 @@ struct Client {
 fn envelope<'e>(
     session: &'e Session<Known>,
     login: Option<&'e LoggedIn>,
-    (config, authentic): (&'e Config, &'e Authentic),
+    (config, authentic, taken): (&'e Config, &'e Authentic, Option<&'e Taken>),
     client: Client,
 ) -> Option<Envelope<'e>> {
     Some(Envelope {
@@ -511,6 +549,7 @@ fn envelope<'e>(
         login,
         config,
         authentic,
+        taken,
     })
 }
 

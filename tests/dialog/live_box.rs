@@ -153,9 +153,14 @@ impl LiveBox {
 
     /// A message in somebody's INBOX, as served.
     pub async fn message(&self, local: &str, uid: u32) -> Vec<u8> {
+        self.message_in(local, "INBOX", uid).await
+    }
+
+    /// A message in one of somebody's mailboxes, as served; nothing where there is none.
+    pub async fn message_in(&self, local: &str, mailbox: &'static str, uid: u32) -> Vec<u8> {
         let account = self.account(local).await;
         let message = self.server.lanes.read(move |reader| {
-            let inbox = reader.mailbox(account, "INBOX").unwrap().unwrap();
+            let inbox = reader.mailbox(account, mailbox).unwrap().unwrap();
             let mut found = None;
             reader
                 .rows(inbox.id, uid, uid, 1, &mut |row| {
@@ -163,7 +168,9 @@ impl LiveBox {
                     true
                 })
                 .unwrap();
-            let (content, prefix, bytes) = found.unwrap();
+            let Some((content, prefix, bytes)) = found else {
+                return Vec::new();
+            };
             let content = reader.content(content, prefix).unwrap();
             assert_eq!(content.served_bytes(), bytes);
             let mut octets = vec![0; bytes as usize];

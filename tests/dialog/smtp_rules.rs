@@ -179,6 +179,7 @@ impl World {
                 };
                 self.step(Event::SenderChecked(check));
             }
+            Action::JudgeSender(_) => self.step(Event::SenderJudged(None)),
             Action::Resolve(path) => self.step(Event::Resolved(resolve(path))),
             Action::OpenContent => {
                 let lone_lf = match self.role {

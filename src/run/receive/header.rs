@@ -1,9 +1,9 @@
 //! What the header block of a message leads to: refused, or fields in front of it and ranges that are not served.
 
 use super::{Envelope, TROUBLE};
-use crate::limits::CLOCK_SECONDS_MIN;
 use crate::policy::authentic::{Asked, fields};
 use crate::policy::{accept, submit};
+use crate::run::authentic::sane_seconds;
 use crate::run::lanes::Lanes;
 use crate::run::login::LoggedIn;
 use crate::session::smtp::Route;
@@ -49,7 +49,7 @@ impl Origin {
             helo: &self.helo,
             sender: envelope.mail.sender.as_ref(),
             hostname: envelope.config.hostname.as_str(),
-            now_seconds: (seconds >= CLOCK_SECONDS_MIN).then_some(seconds),
+            now_seconds: sane_seconds(seconds),
         }
     }
 }
@@ -69,13 +69,22 @@ pub(super) fn incoming(block: &[u8], envelope: &Envelope<'_>) -> Examined {
     Ok((Vec::new(), with_forged(block, cuts, envelope)))
 }
 
-/// Cuts, and fields that claim to be results of ours, in order.
+/// Cuts, and fields that claim to be results of ours (of our name, or a domain that this message concerns), in order.
 fn with_forged(
     block: &[u8],
     mut cuts: Vec<Range<u32>>,
     envelope: &Envelope<'_>,
 ) -> Vec<Range<u32>> {
-    fields::forged(block, &[envelope.config.hostname.as_str()], &mut cuts);
+    let mut names = vec![envelope.config.hostname.as_str()];
+    let recipients = envelope.mail.recipients.iter();
+    let domains = recipients
+        .filter(|recipient| matches!(recipient.route, Route::Local(_)))
+        .filter_map(|recipient| recipient.address.as_ref());
+    let login = envelope.login.map(|login| &login.name);
+    names.extend(domains.chain(login).map(|name| name.domain().as_str()));
+    names.sort_unstable();
+    names.dedup();
+    fields::forged(block, &names, &mut cuts);
     cuts.sort_unstable_by_key(|cut| cut.start);
     cuts.dedup();
     cuts

@@ -1,12 +1,13 @@
 //! The verdict of the checks put into effect: INBOX, Junk, or a reply.
 
 use super::Envelope;
-use crate::policy::authentic::verdict::{self, Action, Circumstances};
+use crate::policy::authentic::verdict::{self, Action, Circumstances, Verdict};
 use crate::policy::authentic::{Asked, Outcome};
+use crate::policy::sender::{self, AfterContent};
 use crate::run::authentic::{Deferred, Found, brief};
+use crate::session::smtp::Recipient;
 use crate::store::change::Into;
 use crate::store::row::SpecialUse;
-use crate::wire::address::Address;
 use crate::wire::smtp::Reply;
 
 /// What becomes of a message.
@@ -66,6 +67,7 @@ pub(super) fn judge(
             _ => authentic.note(author, Deferred::No),
         }
     }
+    let verdict = with_lists(verdict, found, relayed, envelope);
     let (mut refused, mut place) = match verdict.action {
         Action::Accept => (None, MailPlace::Inbox),
         Action::Junk => (None, MailPlace::Junk),
@@ -88,16 +90,45 @@ pub(super) fn judge(
     }
 }
 
+/// Who is on the allow list is taken; a denied author is not.
+fn with_lists(
+    mut verdict: Verdict,
+    found: &Found,
+    relayed: bool,
+    envelope: &Envelope<'_>,
+) -> Verdict {
+    let taken = envelope.taken;
+    verdict.lines.extend(
+        taken
+            .into_iter()
+            .flat_map(|taken| taken.lines.iter().cloned()),
+    );
+    let after = match taken.and_then(|taken| taken.allowed.clone()) {
+        Some(entry) => AfterContent::Allowed(entry),
+        None => {
+            let sender = envelope.mail.sender.as_ref();
+            sender::after_content(&envelope.config.access, sender, &found.verdicts)
+        }
+    };
+    match after {
+        AfterContent::Allowed(entry) => {
+            verdict.action = Action::Accept;
+            verdict.reason = format!("allow list: {entry}");
+        }
+        AfterContent::Refuse(refusal) => {
+            verdict.action = match relayed {
+                true => Action::Junk,
+                false => Action::Reject(refusal.reply),
+            };
+            verdict.reason = refusal.reason;
+        }
+        AfterContent::Plain => {}
+    }
+    verdict
+}
+
 /// Whether postmaster and abuse alone get it: they stay within reach of everybody (RFC 5321 section 4.5.1, RFC 2142).
 fn is_for_those_in_charge(envelope: &Envelope<'_>) -> bool {
     let recipients = &envelope.mail.recipients;
-    !recipients.is_empty() && recipients.iter().all(|r| is_in_charge(r.address.as_ref()))
-}
-
-/// `None` is `<postmaster>`.
-fn is_in_charge(recipient: Option<&Address>) -> bool {
-    let local = recipient.map_or("postmaster", |address| address.local());
-    ["postmaster", "abuse"]
-        .iter()
-        .any(|name| local.eq_ignore_ascii_case(name))
+    !recipients.is_empty() && recipients.iter().all(Recipient::is_in_charge)
 }

@@ -1,7 +1,7 @@
 //! MAIL and RCPT: who sends, who gets it, and who may.
 
 use super::{
-    Action, Recipient, Resolved, Route, SenderCheck, Session, Transaction, Waiting, close,
+    Action, Recipient, Resolved, Role, Route, SenderCheck, Session, Transaction, Waiting, close,
 };
 use crate::limits::{RECIPIENTS_BYTES_MAX, RECIPIENTS_MAX, REFUSED_RECIPIENTS_MAX};
 use crate::wire::address::Address;
@@ -53,18 +53,14 @@ impl<R> Session<R> {
             envid: mail.envid,
             recipients: Vec::new(),
         };
-        // The null path belongs to everybody: receipts and other notices are sent with it.
-        match transaction
-            .sender
-            .clone()
-            .filter(|_| self.role.is_submission())
-        {
-            Some(sender) => self.ask(
-                Waiting::Sender(Box::new(transaction)),
-                Action::CheckSender(sender),
-            ),
-            None => self.begin(transaction, out),
-        }
+        let sender = transaction.sender.clone();
+        let action = match (self.role, sender) {
+            (Role::Mx, sender) => Action::JudgeSender(sender),
+            (Role::Submission | Role::Submissions, Some(sender)) => Action::CheckSender(sender),
+            // The null path belongs to everybody: receipts and other notices are sent with it.
+            (Role::Submission | Role::Submissions, None) => return self.begin(transaction, out),
+        };
+        self.ask(Waiting::Sender(Box::new(transaction)), action)
     }
 
     pub(super) fn sender_checked(
@@ -86,7 +82,7 @@ impl<R> Session<R> {
         }
     }
 
-    fn begin(&mut self, mail: Transaction<()>, out: &mut Vec<u8>) -> Action {
+    pub(super) fn begin(&mut self, mail: Transaction<()>, out: &mut Vec<u8>) -> Action {
         self.mail = Some(Box::new(Transaction {
             sender: mail.sender,
             eight_bit: mail.eight_bit,
@@ -137,6 +133,13 @@ impl<R> Session<R> {
             Path::Address(address) => Some(address.clone()),
             Path::Local(_) | Path::Null => None,
         };
+        // Not at MAIL: it could be for those in charge.
+        if let Some(reply) = &self.sender_refused
+            && !super::is_in_charge(address.as_ref())
+        {
+            let reply = reply.clone();
+            return self.refuse_recipient(&reply, out);
+        }
         self.ask(
             Waiting::Recipient {
                 address,

@@ -65,6 +65,8 @@ pub enum Event<'a, R> {
     Verified(Verified),
     /// Answer to [`Action::CheckSender`].
     SenderChecked(SenderCheck),
+    /// Answer to [`Action::JudgeSender`]: why nothing is taken from it, except for those in charge.
+    SenderJudged(Option<Reply>),
     /// Answer to [`Action::Resolve`].
     Resolved(Resolved<R>),
     /// Answer to [`Action::OpenContent`].
@@ -103,6 +105,8 @@ pub enum Action {
     },
     /// May the login send as this address?
     CheckSender(Address),
+    /// Is mail taken from this sender (None: the null path), as far as client and greeting can tell?
+    JudgeSender(Option<Address>),
     /// Who is this recipient? A [`Path::Local`] is the postmaster.
     Resolve(Path),
     /// Get a place for a content.
@@ -211,6 +215,22 @@ pub struct Recipient<R> {
     pub orcpt: Option<Box<str>>,
 }
 
+impl<R> Recipient<R> {
+    /// Whether those in charge of the box get it.
+    pub fn is_in_charge(&self) -> bool {
+        is_in_charge(self.address.as_ref())
+    }
+}
+
+/// Whether an address is postmaster or abuse, who stay within reach of everybody (RFC 5321 section 4.5.1, RFC 2142
+/// section 2). None is `<postmaster>`.
+fn is_in_charge(address: Option<&Address>) -> bool {
+    let local = address.map_or("postmaster", Address::local);
+    ["postmaster", "abuse"]
+        .iter()
+        .any(|name| local.eq_ignore_ascii_case(name))
+}
+
 /// Where a recipient's mail goes.
 #[derive(Debug)]
 pub enum Route<R> {
@@ -259,6 +279,8 @@ pub struct Session<R> {
     login: Option<Address>,
     exchange: Option<sasl::Exchange>,
     mail: Option<Box<Transaction<R>>>,
+    /// Why nothing is taken from the sender.
+    sender_refused: Option<Reply>,
     chunks: Chunks,
     waiting: Waiting,
     bad_commands: u32,
@@ -296,6 +318,7 @@ impl<R> Session<R> {
             login: None,
             exchange: None,
             mail: None,
+            sender_refused: None,
             chunks: Chunks::None,
             waiting: Waiting::Nothing,
             bad_commands: 0,
@@ -326,6 +349,10 @@ impl<R> Session<R> {
             (Event::SenderChecked(check), Waiting::Sender(mail)) => {
                 self.sender_checked(check, *mail, out)
             }
+            (Event::SenderJudged(refused), Waiting::Sender(mail)) => {
+                self.sender_refused = refused;
+                self.begin(*mail, out)
+            }
             (
                 Event::Resolved(resolved),
                 Waiting::Recipient {
@@ -344,6 +371,7 @@ impl<R> Session<R> {
             // An answer that nobody asked for: our bug, and no reason to guess.
             (
                 Event::SenderChecked(_)
+                | Event::SenderJudged(_)
                 | Event::Resolved(_)
                 | Event::ContentOpened(_)
                 | Event::Skipped,
@@ -436,6 +464,7 @@ impl<R> Session<R> {
     /// RSET and everything that means the same: the sender, the recipients and the content go.
     fn reset(&mut self) {
         self.mail = None;
+        self.sender_refused = None;
         self.chunks = Chunks::None;
     }
 

@@ -359,7 +359,8 @@ impl<'s> Dialogue<'s> {
                 None
             }
             Decision::Refuse(refusal) => {
-                let sender = sender.map_or_else(String::new, |sender| sender.to_string());
+                let sender = facts.asked.sender.map(Address::to_string);
+                let sender = sender.unwrap_or_default();
                 log::info!(
                     "<{sender}> from [{}] refused: {}",
                     facts.asked.client,

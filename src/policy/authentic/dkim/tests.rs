@@ -1,8 +1,12 @@
 use super::super::canned::{Canned, ready};
+mod keys;
+
 use super::*;
 
+use crate::wire::base64::encode;
 use crate::wire::dns::{Answer, Kind as RecordKind, Record};
 use crate::wire::header::end_of_header;
+use ring::signature::{Ed25519KeyPair, KeyPair};
 
 /// 2018, when RFC 8463 was signed.
 const NOW: Option<i64> = Some(1_528_637_909);
@@ -124,4 +128,365 @@ fn rfc_6376_appendix_a() {
     assert_eq!(only(check(&dns, &message)), (Outcome::Pass, String::new()));
     let changed = message.replace("submitserver", "Submitserver");
     assert_eq!(only(check(&dns, &changed)).0, Outcome::Fail);
+}
+
+/// Signs `message` with the key of [`key_record`]: `tags` in front of `bh=` and `b=`; `{bh}` in them, or what a test
+/// wants there, keeps ours out.
+fn signed(tags: &str, message: &str) -> String {
+    let (header, rest) = message.split_at(end_of_header(message.as_bytes()).unwrap());
+    let canon = match tags.contains("/relaxed") {
+        true => crate::wire::dkim::Canon::Relaxed,
+        false => crate::wire::dkim::Canon::Simple,
+    };
+    let length = tags.split("l=").nth(1).and_then(|rest| rest.parse().ok());
+    let wanted = Wanted { canon, length };
+    let mut body = Body::default();
+    body.want(wanted);
+    body.update(rest.as_bytes());
+    let hash = base64(&body.finish().of(wanted).unwrap_or_default());
+    let tags = match tags.contains("bh=") {
+        true => tags.to_string(),
+        false => format!("{tags}; bh={hash}"),
+    };
+    let with = |b: &str| format!("DKIM-Signature: {tags}; b={b}\r\n{header}");
+    let unsigned = with("AAAA");
+    let field = Fields::new(unsigned.as_bytes()).next().unwrap();
+    let parsed = Signature::parse(field.value, Kind::Dkim);
+    let Ok(signature) = parsed else {
+        return with("AAAA") + rest;
+    };
+    let own = Own {
+        field: &field,
+        signature: &signature.signature_place,
+    };
+    let block = Block::new(unsigned.as_bytes());
+    let octets = block.signed(&signature.names, signature.header_canon, own);
+    let hash = ring::digest::digest(&ring::digest::SHA256, &octets);
+    let made = key_pair().sign(hash.as_ref());
+    with(&base64(made.as_ref())) + rest
+}
+
+fn key_pair() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()
+}
+
+fn key_data() -> String {
+    base64(key_pair().public_key().as_ref())
+}
+
+fn key_record() -> String {
+    format!("v=DKIM1; k=ed25519; p={}", key_data())
+}
+
+fn base64(octets: &[u8]) -> String {
+    let mut out = Vec::new();
+    encode(octets, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+const TAGS: &str = "v=1; a=ed25519-sha256; d=x.example; s=s; h=from:to:subject";
+const PLAIN: &str = "From: a@x.example\r\nTo: b@box.test\r\nSubject: hi\r\n\r\nBody\r\n";
+
+fn x_example() -> Canned {
+    dns("s._domainkey.x.example", &[&key_record()])
+}
+
+fn outcome(tags: &str) -> (Outcome, String) {
+    only(check(&x_example(), &signed(tags, PLAIN)))
+}
+
+fn passes() -> (Outcome, String) {
+    (Outcome::Pass, String::new())
+}
+
+#[test]
+fn what_a_signature_may_say() {
+    for more in [
+        "",
+        "; c=simple",
+        "; c=relaxed",
+        "; c=relaxed/relaxed",
+        "; c=simple/relaxed",
+        "; q=dns/txt",
+        "; q=other : dns/txt",
+        "; i=@x.example",
+        "; i=who@mail.X.example",
+        "; i=\"a b\"@x.example",
+        "; t=1528637909; x=1528637999",
+        "; x=99999999999999999999999999",
+        "; z=From:a@x.example|To:b",
+        "; unknown=; y_1=a b c",
+        ";\r\n\tr = y ",
+    ] {
+        assert_eq!(outcome(&format!("{TAGS}{more}")), passes(), "{more}");
+    }
+}
+
+#[test]
+fn what_a_signature_may_not_say() {
+    let permanent = |tags: &str, reason: &str| {
+        let told = outcome(tags);
+        assert_eq!(told, (Outcome::PermError, reason.into()), "{tags}");
+    };
+    let more = |more: &str, reason| permanent(&format!("{TAGS}; {more}"), reason);
+    more("d=x.example", "a tag stands there twice");
+    more("", "a tag has no equals sign");
+    more("1x=a", "a tag's name is malformed");
+    more("n=\0", "a tag's value holds a control character");
+    more("c=relaxed/other", "its canonicalization is not known");
+    more("c=Relaxed", "its canonicalization is not known");
+    more("q=dns", "its key is not in the DNS");
+    more("i=x.example", "its identity is malformed");
+    more(
+        "i=@example",
+        "its identity is not of the domain that signs (i= and d=)",
+    );
+    more(
+        "i=@y.xx.example",
+        "its identity is not of the domain that signs (i= and d=)",
+    );
+    more(
+        "i=@xx.example",
+        "its identity is not of the domain that signs (i= and d=)",
+    );
+    more("i=a@b@", "its identity's domain is malformed");
+    more("t=-1", "a number in it is malformed");
+    more("t=1; x=1", "it expires before it was made");
+    more("l=1x", "a number in it is malformed");
+    more("bh=eA==", "its body hash is malformed");
+    let without = |from: &str, to: &str, reason| permanent(&TAGS.replace(from, to), reason);
+    without("v=1; ", "", "it has no version");
+    without("v=1", "v=2", "its version is not 1");
+    without("a=ed25519-sha256; ", "", "it has no algorithm");
+    without("ed25519", "ED25519", "the algorithm is not known");
+    without(
+        "ed25519-sha256",
+        "rsa-sha1",
+        "rsa-sha1 no longer counts (RFC 8301)",
+    );
+    without("d=x.example; ", "", "it has no domain");
+    for wrong in ["x..example", "x.example.", "[192.0.2.1]", "a(.b", "", "x y"] {
+        let tags = TAGS.replace("x.example", wrong);
+        permanent(&tags, "its domain is no domain name");
+    }
+    without("s=s; ", "", "it has no selector");
+    without("s=s", "s=a/b", "its selector is malformed");
+    without("h=from:", "h=", "it does not sign From");
+    without("h=from", "h=from::x", "a name that it signs is malformed");
+    without("; h=from:to:subject", "", "it signs no header fields");
+    let broken = signed(TAGS, PLAIN).replace("; b=", "; b=*");
+    let told = only(check(&x_example(), &broken));
+    assert_eq!(told.1, "its signature is not base64");
+    let none = signed(TAGS, PLAIN).replace("; b=", "; bb=");
+    let told = only(check(&x_example(), &none));
+    assert_eq!(told.1, "it holds no signature");
+}
+
+#[test]
+fn ages_count_while_the_clock_is_sane() {
+    let at = |tags: &str, now| {
+        let message = signed(&format!("{TAGS}; {tags}"), PLAIN);
+        only(check_at(&x_example(), &message, now)).0
+    };
+    let allowed = DKIM_CLOCK_SECS;
+    let times = |base: i64| [base - 1, base, base + 1].map(Some);
+    let expiry = times(1000 + allowed).map(|now| at("x=1000", now));
+    assert_eq!(expiry, [Outcome::Pass, Outcome::Pass, Outcome::Fail]);
+    let birth = times(1000 - allowed).map(|now| at("t=1000", now));
+    assert_eq!(birth, [Outcome::Fail, Outcome::Pass, Outcome::Pass]);
+    assert_eq!(at("t=1000; x=2000", None), Outcome::Pass);
+    assert_eq!(at("t=99999999999999999999", Some(5)), Outcome::Fail);
+}
+
+#[test]
+fn a_length_never_passes() {
+    let told = |length: usize, added: &str| {
+        let message = signed(&format!("{TAGS}; l={length}"), PLAIN);
+        only(check(&x_example(), &(message + added)))
+    };
+    let policy = |octets: usize| {
+        let reason = format!("l= leaves the body open; it does not cover {octets} octets");
+        (Outcome::Policy, reason)
+    };
+    assert_eq!(told(6, ""), policy(0));
+    assert_eq!(told(6, "Bad\r\n"), policy(5));
+    assert_eq!(told(0, ""), policy(6));
+    assert_eq!(told(2, ""), policy(4));
+    let longer = (
+        Outcome::Fail,
+        "the body is shorter than what was signed".into(),
+    );
+    assert_eq!(told(7, ""), longer);
+}
+
+#[test]
+fn what_is_signed_may_not_change() {
+    let message = signed(&format!("{TAGS}; c=relaxed/relaxed"), PLAIN);
+    let dns = x_example();
+    let told = |message: &str| only(check(&dns, message));
+    let body = (Outcome::Fail, "the body is not what was signed".to_string());
+    assert_eq!(told(&message.replace("Body", "Bode")), body);
+    let header = (Outcome::Fail, "the signature is wrong".to_string());
+    assert_eq!(told(&message.replace("Subject: hi", "Subject: ho")), header);
+    assert_eq!(told(&message.replace("s=s; ", "s=s; y=z; ")), header);
+    let folded = message.replace("Subject: hi", "sUBJECT \t:\r\n\t hi  ");
+    assert_eq!(told(&folded.replace("Body", "Body \t")), passes());
+    // Fields that are not signed, and more of those that are: on top.
+    let added = format!("From: evil@y.example\r\nX: y\r\n{message}");
+    assert_eq!(told(&added), passes());
+    let added = message.replace("To:", "From: evil@y.example\r\nTo:");
+    assert_eq!(told(&added), header);
+}
+
+#[test]
+fn names_that_no_field_has_cannot_be_added() {
+    let tags = TAGS.replace("h=from", "h=from:from:cc");
+    let message = signed(&tags, PLAIN);
+    let dns = x_example();
+    assert_eq!(only(check(&dns, &message)), passes());
+    for more in ["Cc: c@y.example\r\n", "From: c@y.example\r\n"] {
+        let told = only(check(&dns, &format!("{more}{message}")));
+        assert_eq!(told.0, Outcome::Fail, "{more}");
+    }
+}
+
+#[test]
+fn a_signature_over_another_one() {
+    let inner = signed(TAGS, PLAIN);
+    let tags = TAGS.replace("h=from", "h=from:dkim-signature:dkim-signature");
+    let outer = signed(&tags, &inner);
+    let dns = x_example();
+    assert_eq!(outcomes(&check(&dns, &outer)), [Outcome::Pass; 2]);
+    let changed = outer.replace(
+        "v=1; a=ed25519-sha256; d=x.example; s=s; h=from:to",
+        "v=1;  a=ed25519-sha256; d=x.example; s=s; h=from:to",
+    );
+    assert_eq!(outcomes(&check(&dns, &changed)), [Outcome::Fail; 2]);
+}
+
+#[test]
+fn which_signatures_are_tried() {
+    let sign = |domain: &str, message: &str| signed(&TAGS.replace("x.example", domain), message);
+    let mut message = PLAIN.to_string();
+    message = sign("x.example", &message);
+    for n in 0..DKIM_SIGNATURES_MAX {
+        message = sign(&format!("y{n}.example"), &message);
+    }
+    message = format!("DKIM-Signature: v=1\r\n{message}");
+    let mut dns = Canned::default();
+    for n in 0..DKIM_SIGNATURES_MAX {
+        let name = format!("s._domainkey.y{n}.example");
+        dns = dns.with(&name, RecordKind::Txt, txt(&[&key_record()]));
+    }
+    let dns = dns.with(
+        "s._domainkey.x.example",
+        RecordKind::Txt,
+        txt(&[&key_record()]),
+    );
+    let (header, _) = message.split_at(end_of_header(message.as_bytes()).unwrap());
+    let mut body = Body::default();
+    let found = ready(at_header(&dns, header.as_bytes(), NOW, &mut body));
+    assert_eq!(found.fields(), DKIM_SIGNATURES_MAX + 2);
+    let checked = check(&dns, &message);
+    assert_eq!(checked.len(), DKIM_SIGNATURES_MAX);
+    // The author's, though it is the lowest; the lowest of the others and the malformed one are not.
+    assert_eq!(checked.last().unwrap().domain, "x.example");
+    assert!(outcomes(&checked).iter().all(|o| *o == Outcome::Pass));
+    assert!(!checked.iter().any(|c| c.domain == "y0.example"));
+    assert_eq!(dns.asked().len(), 2 * DKIM_SIGNATURES_MAX);
+}
+
+#[test]
+fn headers_with_too_many_fields() {
+    let dns = x_example();
+    let message = signed(TAGS, PLAIN);
+    let own = Fields::new(message.as_bytes()).count();
+    let with = |fields: usize| "X: y\r\n".repeat(fields - own) + &message;
+    assert_eq!(only(check(&dns, &with(MIME_FIELDS_MAX))), passes());
+    let told = only(check(&dns, &with(MIME_FIELDS_MAX + 1)));
+    assert_eq!(told.0, Outcome::PermError);
+}
+
+#[test]
+fn nothing_that_is_shown_can_be_forged() {
+    let tags = TAGS.replace("x.example", "x.example\r\n\tevil") + "; i=a\r\n evil: \u{1}@x";
+    let message = format!("DKIM-Signature: {tags}; b=A\u{1}\r\n{PLAIN}");
+    let [told] = check(&x_example(), &message).try_into().unwrap();
+    let shown = [
+        told.domain,
+        told.selector,
+        told.identity,
+        told.algorithm,
+        told.b_start,
+    ];
+    assert_eq!(
+        shown,
+        ["", "", "", "", ""],
+        "control characters: nothing is read"
+    );
+    let tags = TAGS.replace("x.example", "x.example; header.d=y.example");
+    let [told] = check(&x_example(), &signed(&tags, PLAIN))
+        .try_into()
+        .unwrap();
+    assert_eq!(
+        (told.domain.as_str(), told.outcome),
+        ("", Outcome::PermError)
+    );
+    let tags = TAGS.replace("x.example", "x.example (y)");
+    let [told] = check(&x_example(), &signed(&tags, PLAIN))
+        .try_into()
+        .unwrap();
+    assert_eq!(
+        (told.domain.as_str(), told.outcome),
+        ("", Outcome::PermError)
+    );
+}
+
+#[test]
+fn an_international_domain() {
+    let dns = dns("s._domainkey.xn--bcher-kva.example", &[&key_record()]);
+    for form in ["bücher.example", "xn--bcher-kva.EXAMPLE", "BÜCHER.example"] {
+        let tags = TAGS.replace("x.example", form) + "; i=jürgen@sub.xn--bcher-kva.example";
+        let [told] = check(&dns, &signed(&tags, PLAIN)).try_into().unwrap();
+        assert_eq!(
+            (told.outcome, told.domain.as_str()),
+            (Outcome::Pass, "xn--bcher-kva.example")
+        );
+        assert_eq!(told.identity, "jürgen@sub.xn--bcher-kva.example");
+    }
+}
+
+#[test]
+fn signatures_are_told_apart() {
+    let with = |b: &str| format!("DKIM-Signature: {TAGS}; bh=AAAA; b={b}\r\n");
+    let message =
+        with("AAAABBBBCCCC") + &with("AAAABBBBCCDD") + &with("AAAA BBBB\r\n CCDD") + PLAIN;
+    let starts = check(&x_example(), &message).into_iter().map(|c| c.b_start);
+    let starts: Vec<String> = starts.collect();
+    assert_eq!(starts, ["AAAABBBBCCC", "AAAABBBBCCD", "AAAABBBBCCD"]);
+}
+
+#[test]
+fn octets_that_are_no_text() {
+    // NUL and octets beyond ASCII are octets like others, in fields and in the body.
+    let header = "From: a\0\u{ff}@x.example\r\nTo: b\r\nSubject: \0\r\n\r\n";
+    for canon in ["simple/simple", "relaxed/relaxed"] {
+        let message = signed(
+            &format!("{TAGS}; c={canon}"),
+            &format!("{header}\0\u{ff}\r\n"),
+        );
+        assert_eq!(only(check(&x_example(), &message)), passes());
+        let told = only(check(
+            &x_example(),
+            &message.replace("Subject: \0", "Subject: "),
+        ));
+        assert_eq!(told.0, Outcome::Fail);
+    }
+    let long = format!(
+        "Subject: {}\r\n{}",
+        "x ".repeat(40_000),
+        PLAIN.replace("Subject", "X")
+    );
+    let message = signed(&format!("{TAGS}; c=relaxed"), &long);
+    assert_eq!(only(check(&x_example(), &message)), passes());
 }

@@ -123,7 +123,6 @@ class Peers:
         self.tally, self.door, self.opendkim = Tally(), Door(), OpenDkim()
         self.keys = [Key("k1024", 1024), Key("k2048", 2048), Key("k4096", 4096), Key("ked", 25519)]
         self.records = {key.name: key.record for key in self.keys}
-        self.door.ask(b"\r\n", {name: [record] for name, record in self.records.items()})
 
     def by_dkimpy(self, message, key, canons):
         names = [b"from", b"to", b"subject", b"date", b"message-id", b"x-again", b"x-again", b"x-empty", b"x-none", b"from"]
@@ -143,7 +142,7 @@ class Peers:
         return key.bits != 25519 or self.opendkim.has_ed25519 and canons[0] == "relaxed"
 
     def ours(self, message):
-        return self.door.ask(message, now=int(time.time()))["dkim"]
+        return self.door.ask(message, self.records, int(time.time()))["dkim"]
 
     def dkimpy(self, message):
         find = lambda name, timeout=5: self.records.get(name.decode("utf-8", "replace").rstrip("."), "").encode() or None

@@ -1,4 +1,4 @@
-"""The checks of arriving mail, asked through tests/authentic/ask.rs."""
+"""The checks of arriving mail, asked through tests/authentic/oracle.rs."""
 
 import json
 import os
@@ -9,14 +9,13 @@ class Door:
     """One process, asked line by line."""
 
     def __init__(self):
-        self.process = subprocess.Popen([os.environ["AUTHENTIC_ASK"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([os.environ["AUTHENTIC_ORACLE"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def ask(self, message, dns=None, now=None):
-        """Checks a message; `dns` is {name: [text, ...]}, None keeps what was given last."""
-        asked = {"bytes": len(message), "now": now}
-        if dns is not None:
-            asked["dns"] = {name: {"TXT": texts} for name, texts in dns.items()}
-        self.process.stdin.write(json.dumps(asked).encode() + b"\n" + message)
+    def ask(self, message, records, now=None):
+        """DKIM and ARC of a message; `records` is {name: text}."""
+        zone = {name: [{"TXT": text}] for name, text in records.items()}
+        asked = {"check": "signatures", "zone": zone, "now": now, "message": message.decode("latin-1")}
+        self.process.stdin.write(json.dumps(asked).encode() + b"\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
@@ -38,15 +37,3 @@ class Tally:
     def end(self):
         print(f"{self.passed} passed, {self.failed} failed")
         raise SystemExit(1 if self.failed else 0)
-
-
-def testdata(*path):
-    """A file of the shared test data; None where there is none, which is a failure under CI."""
-    here = os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared", "testdata")
-    found = os.path.join(os.environ.get("PILLARBOX_TESTDATA", here), *path)
-    if os.path.exists(found):
-        return found
-    if os.environ.get("CI"):
-        raise SystemExit(f"{found} is missing")
-    print(f"skipped: {found} is missing")
-    return None

@@ -571,6 +571,10 @@ pub const REPORT_KEPT_MAX: u64 = 2_000;
 pub const REPORT_KEPT_PER_REPORTER_MAX: u64 = 12;
 /// The same of all strangers together.
 pub const REPORT_KEPT_OF_STRANGERS_MAX: u64 = 24;
+/// And of all reporters together.
+pub const REPORT_KEPT_PER_DAY_MAX: u64 = 300;
+/// The extract of a received report on disk, octets; of a larger one fewer rows are kept.
+pub const REPORT_KEPT_BYTES_MAX: usize = 16 * 1024;
 /// Sources that a list of received reports names of each.
 pub const REPORT_SOURCES_SHOWN_MAX: usize = 10;
 

@@ -1,9 +1,16 @@
 //! `learned.sqlite`: what the box learned by itself (spam model, reputation, bans). It may be lost: a damaged or
-//! unknown file is moved aside and a new one made. Only its version is in it today.
+//! unknown file is moved aside and a new one made. Today it holds reports about mail: [`outgoing`] what ours are made
+//! of, [`received`] what others sent.
+
+pub mod outgoing;
+pub mod received;
+#[cfg(test)]
+mod tests;
 
 use super::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
+use std::time::Duration;
 
 /// File name in the data directory.
 const FILE: &str = "learned.sqlite";
@@ -12,10 +19,14 @@ const ASIDE: &str = "learned.sqlite.damaged";
 /// Version that this program writes (`user_version`).
 const VERSION: i64 = 1;
 
+/// SQLite's page cache while the file is open, KiB (negative: KiB, not pages).
+const CACHE_KIB: i64 = -64;
+/// Wait for another connection: a writer's transaction takes milliseconds.
+const BUSY: Duration = Duration::from_secs(2);
+
 /// The open database.
 pub struct Learned {
-    /// Nothing is learned yet; whoever does owns its tables.
-    _db: Connection,
+    db: Connection,
 }
 
 /// How [`Learned::open`] came by its file.
@@ -32,7 +43,7 @@ impl Learned {
     pub fn open(dir: &Path) -> Result<(Learned, Opened), StoreError> {
         let path = dir.join(FILE);
         if let Ok(db) = connect(&path) {
-            return Ok((Learned { _db: db }, Opened::Kept));
+            return Ok((Learned { db }, Opened::Kept));
         }
         let failed = |e: &dyn std::fmt::Display| {
             StoreError(format!(
@@ -45,38 +56,48 @@ impl Learned {
             let _ = std::fs::remove_file(dir.join(format!("{FILE}{beside}")));
         }
         let db = connect(&path).map_err(|e| failed(&e))?;
-        Ok((Learned { _db: db }, Opened::Anew))
+        Ok((Learned { db }, Opened::Anew))
     }
+
+    /// Opens it beside a writer, to look at; None when nothing was learned yet.
+    pub fn look(dir: &Path) -> Result<Option<Learned>, StoreError> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let db = Connection::open_with_flags(&path, flags)?;
+            db.pragma_update(None, "cache_size", CACHE_KIB)?;
+            db.busy_timeout(BUSY)?;
+            Ok(db)
+        };
+        let db = open().map_err(|e: rusqlite::Error| failed(&e))?;
+        Ok(Some(Learned { db }))
+    }
+}
+
+/// In words.
+fn failed(error: &rusqlite::Error) -> StoreError {
+    StoreError(format!(
+        "{FILE} failed ({error}): look at the disk; if it is well, stop the server and delete the file: what the box \
+         learned by itself is lost, mail is not"
+    ))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
     db.pragma_update(None, "journal_mode", "wal")?;
     db.pragma_update(None, "synchronous", "normal")?;
-    db.pragma_update(None, "cache_size", -1024)?;
+    db.pragma_update(None, "cache_size", CACHE_KIB)?;
+    db.busy_timeout(BUSY)?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
         0 => db.pragma_update(None, "user_version", VERSION)?,
         VERSION => {}
         _ => return Err(rusqlite::Error::InvalidQuery),
     }
+    outgoing::make_tables(&db)?;
+    received::make_tables(&db)?;
     Ok(db)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_damaged_file_is_moved_aside() {
-        let dir = std::env::temp_dir().join(format!("pillarbox-learned-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        assert_eq!(Learned::open(&dir).unwrap().1, Opened::Kept);
-        assert_eq!(Learned::open(&dir).unwrap().1, Opened::Kept);
-        std::fs::write(dir.join(FILE), vec![7u8; 8192]).unwrap();
-        assert_eq!(Learned::open(&dir).unwrap().1, Opened::Anew);
-        assert_eq!(Learned::open(&dir).unwrap().1, Opened::Kept);
-        assert!(dir.join(ASIDE).exists());
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
 }

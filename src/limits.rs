@@ -506,6 +506,7 @@ pub const DEFERRAL_KEPT_SECS: u64 = 24 * 3600;
 pub const DEFERRAL_ROWS_MAX: usize = 128;
 /// A clock that shows less (2026-01-01) was never set: ages of signatures are not judged by it, seconds since 1970.
 pub const CLOCK_SECONDS_MIN: i64 = 1_767_225_600;
+
 // ---- reports (DMARC aggregate and failure, TLS-RPT)
 
 /// A report as it is attached, octets decoded but still packed (RFC 7489's usual `!10m`); what is longer is not read.
@@ -537,7 +538,7 @@ pub const REPORT_TLS_FAILURES_MAX: usize = 32;
 /// The machine-readable part of a failure report, octets; a longer one is not read.
 pub const REPORT_FEEDBACK_BYTES_MAX: usize = 16 * 1024;
 /// Octets of a report in a mail that one look of a reader's lane takes.
-pub const REPORT_SLICE_BYTES: usize = 32 * 1024;
+pub const REPORT_SLICE_BYTES: usize = 8 * 1024;
 /// Octets of observations for our own reports that wait to be written to the disk in one go, and for how long: they
 /// cost no flush of a message, and may be lost. What comes while they are full and being written is not reported.
 pub const REPORT_PENDING_BYTES_MAX: usize = 48 * 1024;
@@ -575,6 +576,8 @@ pub const REPORT_KEPT_OF_STRANGERS_MAX: u64 = 24;
 pub const REPORT_KEPT_PER_DAY_MAX: u64 = 300;
 /// The extract of a received report on disk, octets; of a larger one fewer rows are kept.
 pub const REPORT_KEPT_BYTES_MAX: usize = 16 * 1024;
+/// Addresses of `[reports]`; the configuration is refused.
+pub const REPORT_ADDRESSES_MAX: usize = 64;
 /// Sources that a list of received reports names of each.
 pub const REPORT_SOURCES_SHOWN_MAX: usize = 10;
 

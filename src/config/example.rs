@@ -50,6 +50,16 @@ quota_bytes = 0                     # mail of one account that has no quota of i
 [addresses]
 detail_separator = "+"              # name+anything@domain goes to name@domain; "" switches it off
 
+# Reports about mail (DMARC, TLS). Domains whose mail reaches this box ask for one a day: who sent in
+# their name, and whether it was authentic. `pillarbox reports` shows those that others send you.
+[reports]
+send = true                         # false where a relay counts what you send
+per_day_max = 50                    # the domains with most mail first
+organization = ""                   # what you are called in them; "" is the hostname
+contact = ""                        # whom to ask; "" is the postmaster of the sender's domain
+from = ""                           # who sends them; "" is noreply-dmarc of a domain of this box
+addresses = []                      # reports of others are read when they come here; [] is to anybody
+
 # Who is taken whatever the checks of a sender say, and who is refused at once; `allow` comes first. Senders are
 # "anna@example.org", "example.org" (that domain) or "*.example.org" (all below it). Anybody can write any sender: on
 # `allow` one counts only when SPF or a signature stands behind it, and a host only when its address leads back to its

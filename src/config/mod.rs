@@ -10,6 +10,7 @@ pub mod example;
 pub mod nearest;
 pub mod places;
 mod read;
+pub mod reports;
 
 use crate::limits::{
     self, Connections, DISK_RESERVE_BYTES, IMAP_CONNECTIONS_DEFAULT, MEMORY_BYTES_DEFAULT,
@@ -54,6 +55,8 @@ pub struct Config {
     pub access: Rules,
     /// What the checks of mail from elsewhere may do.
     pub checks: checks::Checks,
+    /// Reports about mail.
+    pub reports: reports::Reports,
     /// Login without TLS (only `try` on loopback sets it; no key of the file does).
     pub plain_text_login: bool,
 }
@@ -140,6 +143,7 @@ impl Config {
             quota_bytes: None,
             access: Rules::default(),
             checks: checks::Checks::default(),
+            reports: reports::Reports::default(),
             plain_text_login: false,
         }
     }
@@ -198,6 +202,7 @@ impl Config {
         config.quota_bytes = new.quota_bytes;
         config.access = new.access;
         config.checks = new.checks;
+        config.reports = new.reports;
         if !new.certificates.is_empty() {
             config.certificates = new.certificates;
         }

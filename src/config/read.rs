@@ -103,6 +103,7 @@ impl<'t> Reader<'t> {
         self.limits(&mut top, &mut config);
         self.addresses(&mut top, &mut config);
         config.access = self.access(&mut top);
+        config.reports = self.reports(&mut top);
         self.leftovers(&top);
         if self.mistakes.is_empty()
             && let Some(excess) = config.memory_excess()
@@ -367,7 +368,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn string(&mut self, value: Value<'t>, key: &str) -> Option<String> {
+    pub(super) fn string(&mut self, value: Value<'t>, key: &str) -> Option<String> {
         match value.get_ref().as_str() {
             Some(text) => Some(text.to_string()),
             None => {
@@ -393,7 +394,12 @@ impl<'t> Reader<'t> {
         Some(self.base.join(text))
     }
 
-    fn number(&mut self, value: Value<'t>, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn number(
+        &mut self,
+        value: Value<'t>,
+        key: &str,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
         let number = value.get_ref().as_integer().and_then(|integer| {
             let digits = integer.as_str().replace('_', "");
             u64::from_str_radix(&digits, integer.radix()).ok()

@@ -9,6 +9,7 @@ use crate::limits::{
     BATCH_BYTES_MAX, BATCH_CHANGES_MAX, READ_JOBS_WAITING_MAX, READER_LANES, WRITE_JOBS_WAITING_MAX,
 };
 use crate::store::change::{Content, Outcome};
+use crate::store::learned::{self, Learned};
 use crate::store::{Change, Done, Reader, Refused, Shared, StoreError, Writer};
 use std::any::Any;
 use std::collections::VecDeque;
@@ -52,8 +53,12 @@ enum WriteJob {
         _place: OwnedSemaphorePermit,
     },
     Publish(oneshot::Sender<()>),
+    Learn(LearnWork),
     Stop,
 }
+
+/// What is written into `learned.sqlite`, which is open only while there is something.
+type LearnWork = Box<dyn FnOnce(Result<&mut Learned, StoreError>) + Send>;
 
 /// A reader's job; says whether the reader is still fit for the next one.
 type ReadWork = Box<dyn FnOnce(&mut Reader) -> Fit + Send>;
@@ -91,6 +96,7 @@ impl Lanes {
         }
         let lane = WriteLane {
             writer,
+            shared: shared.clone(),
             jobs,
             notify: notify.clone(),
             committed: committed.clone(),
@@ -205,6 +211,27 @@ impl Lanes {
         self.peek(move |_| work(&shared)).await
     }
 
+    /// Writes into `learned.sqlite` in the writer's lane, behind the changes that wait. It costs the mail around it no
+    /// flush, but the writer's time: it must be short and rare.
+    pub async fn learn<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Learned) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let (answer, done) = oneshot::channel();
+        let job: LearnWork = Box::new(move |learned| {
+            let work = AssertUnwindSafe(|| learned.and_then(work));
+            // A panic was reported by its hook; it is no reason to end the writer.
+            let bug = || Err(StoreError("a bug of ours, reported in the log".into()));
+            let _ = answer.send(catch_unwind(work).unwrap_or_else(|_| bug()));
+        });
+        let stopped = || StoreError("the store has stopped".into());
+        self.inner
+            .write
+            .send(WriteJob::Learn(job))
+            .map_err(|_| stopped())?;
+        done.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
     /// Finishes what is queued, closes the store cleanly and ends the threads. Blocks; call it last.
     pub fn stop(&self) {
         let _ = self.inner.write.send(WriteJob::Stop);
@@ -274,6 +301,7 @@ fn read_lane(mut reader: Reader, shared: &Arc<Shared>, queue: &ReadQueue) {
 
 struct WriteLane {
     writer: Writer,
+    shared: Arc<Shared>,
     jobs: mpsc::Receiver<WriteJob>,
     notify: Notify,
     committed: Arc<AtomicU64>,
@@ -288,6 +316,7 @@ struct Group {
     answers: Vec<oneshot::Sender<Result<Done, Refused>>>,
     places: Vec<OwnedSemaphorePermit>,
     publish: Vec<oneshot::Sender<()>>,
+    learn: Vec<LearnWork>,
     bytes: usize,
     stop: bool,
 }
@@ -306,6 +335,7 @@ impl Group {
                 self.places.push(_place);
             }
             WriteJob::Publish(answer) => self.publish.push(answer),
+            WriteJob::Learn(work) => self.learn.push(work),
             WriteJob::Stop => self.stop = true,
         }
     }
@@ -325,12 +355,34 @@ impl WriteLane {
                 self.carry_out(group.changes, group.answers, group.publish);
             }
             drop(group.places);
+            self.learn(group.learn);
             if group.stop {
                 break;
             }
         }
         if let Err(error) = self.writer.close() {
             log::error!("the store did not close cleanly: {error}");
+        }
+    }
+
+    /// Opens `learned.sqlite` for as long as it is written.
+    fn learn(&self, works: Vec<LearnWork>) {
+        if works.is_empty() {
+            return;
+        }
+        match Learned::open(self.shared.dir()) {
+            Ok((mut learned, opened)) => {
+                if opened == learned::Opened::Anew {
+                    log::warn!(
+                        "what the box learned was damaged and begins anew; mail is not concerned"
+                    );
+                }
+                works.into_iter().for_each(|work| work(Ok(&mut learned)));
+            }
+            Err(StoreError(why)) => {
+                let error = || StoreError(why.clone());
+                works.into_iter().for_each(|work| work(Err(error())));
+            }
         }
     }
 

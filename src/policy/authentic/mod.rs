@@ -12,6 +12,9 @@ pub mod dmarc;
 pub mod fields;
 pub mod iprev;
 mod keys;
+#[cfg(test)]
+#[path = "tests/signing.rs"]
+mod signing;
 pub mod spf;
 pub mod verdict;
 

@@ -1,24 +1,14 @@
 use super::super::canned::{Canned, ready};
+use super::super::signing::{self, base64, dns, key_data, key_record, txt};
 mod keys;
 
 use super::*;
 
-use crate::wire::base64::encode;
-use crate::wire::dns::{Answer, Kind as RecordKind, Record};
+use crate::wire::dns::{Answer, Kind as RecordKind};
 use crate::wire::header::end_of_header;
-use ring::signature::{Ed25519KeyPair, KeyPair};
 
 /// 2018, when RFC 8463 was signed.
 const NOW: Option<i64> = Some(1_528_637_909);
-
-fn txt(texts: &[&str]) -> Answer {
-    let record = |text: &&str| Record::Txt(text.as_bytes().into());
-    Answer::insecure(texts.iter().map(record).collect())
-}
-
-fn dns(name: &str, texts: &[&str]) -> Canned {
-    Canned::default().with(name, RecordKind::Txt, txt(texts))
-}
 
 fn check_at(dns: &Canned, message: &str, now: Option<i64>) -> Vec<Checked> {
     let (header, rest) = message.split_at(end_of_header(message.as_bytes()).unwrap());
@@ -130,58 +120,8 @@ fn rfc_6376_appendix_a() {
     assert_eq!(only(check(&dns, &changed)).0, Outcome::Fail);
 }
 
-/// Signs `message` with the key of [`key_record`]: `tags` in front of `bh=` and `b=`; `{bh}` in them, or what a test
-/// wants there, keeps ours out.
 fn signed(tags: &str, message: &str) -> String {
-    let (header, rest) = message.split_at(end_of_header(message.as_bytes()).unwrap());
-    let canon = match tags.contains("/relaxed") {
-        true => crate::wire::dkim::Canon::Relaxed,
-        false => crate::wire::dkim::Canon::Simple,
-    };
-    let length = tags.split("l=").nth(1).and_then(|rest| rest.parse().ok());
-    let wanted = Wanted { canon, length };
-    let mut body = Body::default();
-    body.want(wanted);
-    body.update(rest.as_bytes());
-    let hash = base64(&body.finish().of(wanted).unwrap_or_default());
-    let tags = match tags.contains("bh=") {
-        true => tags.to_string(),
-        false => format!("{tags}; bh={hash}"),
-    };
-    let with = |b: &str| format!("DKIM-Signature: {tags}; b={b}\r\n{header}");
-    let unsigned = with("AAAA");
-    let field = Fields::new(unsigned.as_bytes()).next().unwrap();
-    let parsed = Signature::parse(field.value, Kind::Dkim);
-    let Ok(signature) = parsed else {
-        return with("AAAA") + rest;
-    };
-    let own = Own {
-        field: &field,
-        signature: &signature.signature_place,
-    };
-    let block = Block::new(unsigned.as_bytes());
-    let octets = block.signed(&signature.names, signature.header_canon, own);
-    let hash = ring::digest::digest(&ring::digest::SHA256, &octets);
-    let made = key_pair().sign(hash.as_ref());
-    with(&base64(made.as_ref())) + rest
-}
-
-fn key_pair() -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()
-}
-
-fn key_data() -> String {
-    base64(key_pair().public_key().as_ref())
-}
-
-fn key_record() -> String {
-    format!("v=DKIM1; k=ed25519; p={}", key_data())
-}
-
-fn base64(octets: &[u8]) -> String {
-    let mut out = Vec::new();
-    encode(octets, &mut out);
-    String::from_utf8(out).unwrap()
+    signing::signed("DKIM-Signature", Kind::Dkim, tags, message)
 }
 
 const TAGS: &str = "v=1; a=ed25519-sha256; d=x.example; s=s; h=from:to:subject";

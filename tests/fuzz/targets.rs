@@ -4,6 +4,9 @@
     reason = "each fuzz target uses one of these functions, the corpus test all of them"
 )]
 
+#[path = "signatures.rs"]
+pub mod signatures;
+
 use pillarbox::limits::*;
 use pillarbox::store::ids::EmailId;
 use pillarbox::store::record::frame::Frame;
@@ -30,7 +33,7 @@ use std::ops::Range;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 16] = [
     ("mime", mime),
     ("structure", structure),
     ("search", search),
@@ -44,6 +47,9 @@ pub const TARGETS: [Target; 13] = [
     ("mutf7", mutf7),
     ("sasl", sasl),
     ("record", record),
+    ("dkim", signatures::dkim),
+    ("dkim_body", signatures::dkim_body),
+    ("signatures", signatures::signatures),
 ];
 
 /// The first octet says how long chunks are; the rest is the input.

@@ -17,7 +17,7 @@ const INPUT_BYTES_MAX: usize = 8_192;
 
 #[test]
 fn the_corpus_holds() {
-    for target in TARGETS {
+    for &target in TARGETS {
         let corpus = corpus(target.0);
         assert!(
             !corpus.is_empty(),
@@ -36,7 +36,7 @@ fn mutations_of_the_corpus_hold() {
             .and_then(|text| text.parse::<u64>().ok())
     };
     let words = dictionary();
-    for target in TARGETS {
+    for &target in TARGETS {
         let corpus = corpus(target.0);
         let mut dice = Dice(number("FUZZ_SEED").unwrap_or(1) | 1 << 63);
         for _ in 0..number("FUZZ_ROUNDS").unwrap_or(ROUNDS) {

@@ -4,6 +4,7 @@
     reason = "each fuzz target uses one of these functions, the corpus test all of them"
 )]
 
+pub mod author;
 #[path = "signatures.rs"]
 pub mod signatures;
 
@@ -33,7 +34,7 @@ use std::ops::Range;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: &[Target] = &[
     ("mime", mime),
     ("structure", structure),
     ("search", search),
@@ -50,6 +51,9 @@ pub const TARGETS: [Target; 16] = [
     ("dkim", signatures::dkim),
     ("dkim_body", signatures::dkim_body),
     ("signatures", signatures::signatures),
+    ("dmarc", author::dmarc),
+    ("authentication_results", author::authentication_results),
+    ("authors", author::authors),
 ];
 
 /// The first octet says how long chunks are; the rest is the input.

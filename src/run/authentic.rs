@@ -58,7 +58,7 @@ pub struct Found {
 }
 
 /// One message's questions, until a deadline.
-struct Asking<'a> {
+pub(super) struct Asking<'a> {
     shared: &'a Authentic,
     until: Instant,
     _place: Option<SemaphorePermit<'a>>,
@@ -117,7 +117,7 @@ impl Authentic {
     }
 
     /// Questions of a message or a dialogue, answered within so many seconds.
-    async fn asking(&self, secs: u64) -> Asking<'_> {
+    pub(super) async fn asking(&self, secs: u64) -> Asking<'_> {
         let patience = Duration::from_secs(AUTHENTIC_WAIT_SECS);
         let place = timeout(patience, self.places.acquire()).await;
         Asking {

@@ -7,7 +7,7 @@ use super::lanes::{Lanes, now_millis};
 use super::notify::Notify;
 use super::serve::{self, Running, Sockets};
 use super::server::Server;
-use super::{certificates, control, random};
+use super::{certificates, control, random, reports};
 use crate::config::Config;
 use crate::limits::{CERTIFICATE_LOOK_SECS, DRAIN_MILLIS, LANE_STACK_BYTES};
 use crate::net::resolve::{self, Resolver};
@@ -98,6 +98,7 @@ pub async fn bring_up(
     let running = serve::start(&server, sockets)
         .map_err(|error| format!("cannot accept connections: {error}"))?;
     tokio::spawn(watch_certificates(server.clone()));
+    reports::start(&server);
     Ok(Up {
         server,
         running,
@@ -153,7 +154,9 @@ impl Up {
     /// Ends everything in order.
     pub async fn down(self) {
         let lanes = self.server.lanes.clone();
+        let server = self.server.clone();
         self.running.drain().await;
+        server.reports.flush(&lanes).await;
         lanes.stop();
     }
 }

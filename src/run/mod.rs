@@ -16,6 +16,7 @@ pub mod privileges;
 pub mod quota;
 pub mod random;
 pub mod receive;
+pub mod reports;
 pub mod serve;
 pub mod server;
 pub mod smtp;

@@ -4,6 +4,7 @@ use super::authentic::{Authentic, Names};
 use super::body::BodyPool;
 use super::lanes::Lanes;
 use super::login::Login;
+use super::reports::Reports;
 use crate::config::Config;
 use crate::net::tls::Acceptor;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,6 +20,8 @@ pub struct Server {
     pub bodies: BodyPool,
     /// Checks mail: whom to believe.
     pub authentic: Authentic,
+    /// Reports about mail.
+    pub reports: Reports,
     /// Checks passwords.
     pub login: Login,
     /// TLS with the certificates in force.
@@ -35,6 +38,7 @@ impl Server {
             login: Login::new(lanes.clone()),
             bodies: BodyPool::default(),
             authentic: Authentic::new(names),
+            reports: Reports::default(),
             lanes,
             tls,
             drain: watch::channel(false).0,

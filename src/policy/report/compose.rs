@@ -35,19 +35,15 @@ pub struct About<'a> {
 /// The report about a domain's day.
 pub fn report(reporter: &Reporter, about: About<'_>, gathered: Gathered) -> Aggregate {
     let begin = about.day * DAY_SECS;
-    let left_out = gathered.left_out;
     let mut report = Aggregate {
         organization: reporter.organization.clone(),
         contact: reporter.contact.clone(),
         report_id: format!("{begin}.{}@{}", about.domain, reporter.domain.as_str()),
         begin,
         end: begin + DAY_SECS - 1,
-        error: match left_out {
-            0 => String::new(),
-            more => format!("{more} further messages are in no record of this report"),
-        },
+        error: left_out(gathered.left_out),
         published: published(about.domain, &gathered.record),
-        left_out,
+        left_out: gathered.left_out,
         ..Aggregate::default()
     };
     // Not `add`: that is for what others send, and keeps less.
@@ -60,6 +56,21 @@ pub fn report(reporter: &Reporter, about: About<'_>, gathered: Gathered) -> Aggr
         report.rows.push(row);
     }
     report
+}
+
+/// Leaves out the half of the rows that have fewest messages, and says so.
+pub fn halve(report: &mut Aggregate) {
+    let half = report.rows.len().div_ceil(2);
+    let gone: u64 = report.rows.drain(half..).map(|row| row.count).sum();
+    report.left_out += gone;
+    report.error = left_out(report.left_out);
+}
+
+fn left_out(messages: u64) -> String {
+    match messages {
+        0 => String::new(),
+        more => format!("{more} further messages are in no record of this report"),
+    }
 }
 
 /// The mail around it; `packed` is what [`Aggregate::write`] made.

@@ -45,13 +45,16 @@ pub fn about(report: &Report) -> Vec<&str> {
     }
 }
 
-/// The domain of the box (of `ours`) that a report is about, it itself or one above it.
-pub fn ours<'a>(report: &'a Report, ours: &[Domain]) -> Option<&'a str> {
+/// The domain that a report is about, if it or one above it is a domain of the box.
+pub fn ours<'a>(report: &'a Report, is_ours: &mut dyn FnMut(&Domain) -> bool) -> Option<&'a str> {
     about(report).into_iter().find(|domain| {
-        ours.iter().any(|own| {
-            domain
-                .strip_suffix(own.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
+        let mut rest = Some(*domain);
+        while let Some(here) = rest {
+            if Domain::parse(here).is_ok_and(|here| is_ours(&here)) {
+                return true;
+            }
+            rest = here.split_once('.').map(|(_, above)| above);
+        }
+        false
     })
 }

@@ -5,6 +5,7 @@ use super::{Learned, failed};
 use crate::limits::REPORT_PIECES_PER_DAY_MAX;
 use crate::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::ops::RangeInclusive;
 
 /// The tables, if they are not there yet.
 pub(super) fn make_tables(db: &Connection) -> rusqlite::Result<()> {
@@ -157,13 +158,18 @@ impl Learned {
         read().map_err(|e| failed(&e))
     }
 
-    /// Forgets pieces of days up to `day`, and what was sent before `sent_from`.
-    pub fn forget_days(&mut self, day: u64, sent_from: u64) -> Result<(), StoreError> {
+    /// Forgets the pieces of these days, and what was sent before `sent_from`.
+    pub fn forget_days(
+        &mut self,
+        days: RangeInclusive<u64>,
+        sent_from: u64,
+    ) -> Result<(), StoreError> {
+        let days = [*days.start(), (*days.end()).min(i64::MAX as u64)];
         let forget = || {
             self.db
-                .execute("DELETE FROM report_piece WHERE day <= ?1", [day])?;
+                .execute("DELETE FROM report_piece WHERE day BETWEEN ?1 AND ?2", days)?;
             self.db
-                .execute("DELETE FROM report_lost WHERE day <= ?1", [day])?;
+                .execute("DELETE FROM report_lost WHERE day BETWEEN ?1 AND ?2", days)?;
             self.db
                 .execute("DELETE FROM report_sent WHERE day < ?1", [sent_from])
         };

@@ -54,7 +54,7 @@ fn pieces_of_a_day_have_a_bound() {
         (after, pieces) = (id, pieces + 1);
     }
     assert_eq!(pieces, REPORT_PIECES_PER_DAY_MAX);
-    learned.forget_days(5, 0).unwrap();
+    learned.forget_days(0..=5, 0).unwrap();
     assert_eq!(learned.days().unwrap().len(), 1);
     std::fs::remove_dir_all(&dir).unwrap();
 }
@@ -86,7 +86,7 @@ fn what_became_of_reports() {
     );
     assert_eq!(learned.sent_about(5).unwrap(), found);
     assert_eq!(learned.sent(found[0].id, 9).unwrap(), []);
-    learned.forget_days(4, 6).unwrap();
+    learned.forget_days(0..=4, 6).unwrap();
     assert!(learned.sent(0, 9).unwrap().is_empty());
     std::fs::remove_dir_all(&dir).unwrap();
 }

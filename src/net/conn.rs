@@ -4,6 +4,7 @@
 //! TLS session and its task. Nothing here knows a protocol; `fill`, `input`, `consume` and `send` are all of it.
 
 use super::buffer::Buffer;
+use super::dial::{Dialer, NoTls, Refusal, Trust, refusal};
 use super::meter::Meter;
 use super::tls::Acceptor;
 use crate::limits::{CONN_BUFFER_BYTES, CONN_LINGER_BYTES_MAX, CONN_LINGER_MILLIS_MAX};
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
 /// A client's connection. Dropping it closes it.
 pub struct Conn {
@@ -175,9 +176,42 @@ impl Conn {
             .await
             .map_err(|_| timed_out())??;
         stream.get_mut().0.progress();
-        self.tls = Some(Box::new(TlsInfo::of(&stream)));
-        self.stream = Stream::Tls(Box::new(stream));
+        let asked_for = stream.get_ref().1.server_name().map(Into::into);
+        self.secured(stream.into(), asked_for);
         Ok(())
+    }
+
+    /// TLS from here on, as the client of `host`: like [`Conn::start_tls`].
+    pub async fn start_tls_to(
+        &mut self,
+        dialer: &Dialer,
+        host: &str,
+        trust: &Trust,
+        within: Duration,
+    ) -> Result<(), NoTls> {
+        let broken = |error: io::Error| NoTls {
+            refusal: refusal(&error),
+            why: error.to_string(),
+        };
+        self.write_out(&within.into()).await.map_err(broken)?;
+        self.input.clear();
+        let Stream::Plain(socket) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(broken(gone()));
+        };
+        let handshake = Box::pin(dialer.handshake(Meter::new(socket), host, trust));
+        let done = timeout(within, handshake).await.map_err(|_| NoTls {
+            refusal: Refusal::Connection,
+            why: "the TLS handshake took too long".into(),
+        })?;
+        let mut stream = done.map_err(broken)?;
+        stream.get_mut().0.progress();
+        self.secured(stream.into(), None);
+        Ok(())
+    }
+
+    fn secured(&mut self, stream: TlsStream<Meter>, asked_for: Option<Box<str>>) {
+        self.tls = Some(Box::new(TlsInfo::of(&stream, asked_for)));
+        self.stream = Stream::Tls(Box::new(stream));
     }
 
     /// Sends what is left, then TLS close_notify and FIN, and waits briefly for the peer's end, because closing over
@@ -404,7 +438,7 @@ fn poll_decrypted(
 }
 
 impl TlsInfo {
-    fn of(stream: &TlsStream<Meter>) -> Self {
+    fn of(stream: &TlsStream<Meter>, server_name: Option<Box<str>>) -> Self {
         let session = stream.get_ref().1;
         let version = match session.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLS1.2",
@@ -424,7 +458,7 @@ impl TlsInfo {
                 "TLS13_CHACHA20_POLY1305_SHA256" => "TLS_CHACHA20_POLY1305_SHA256",
                 other => other,
             },
-            server_name: session.server_name().map(Into::into),
+            server_name,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod buffer;
 pub mod conn;
+pub mod dial;
 pub mod inherit;
 pub mod listen;
 mod meter;

@@ -53,6 +53,23 @@ pub fn read(der: &[u8]) -> Option<Facts> {
     Some(facts)
 }
 
+/// The SubjectPublicKeyInfo of a certificate, whole; None when it is not one.
+pub fn public_key(der: &[u8]) -> Option<&[u8]> {
+    let certificate = Der(der).expect(SEQUENCE)?;
+    let mut tbs = Der(Der(certificate).expect(SEQUENCE)?);
+    if tbs.peek()? == 0xa0 {
+        tbs.next()?; // version
+    }
+    tbs.next()?; // serialNumber
+    tbs.next()?; // signature
+    tbs.next()?; // issuer
+    tbs.next()?; // validity
+    tbs.next()?; // subject
+    let from = tbs.0;
+    tbs.expect(SEQUENCE)?;
+    from.get(..from.len() - tbs.0.len())
+}
+
 fn dns_names(extensions: &[u8]) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut list = Der(Der(extensions).expect(SEQUENCE)?);

@@ -5,6 +5,7 @@ pub mod access;
 pub mod address;
 pub mod base64;
 pub mod certificate;
+pub mod dane;
 pub mod dkim;
 pub mod dmarc;
 pub mod dns;

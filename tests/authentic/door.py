@@ -1,15 +1,14 @@
 """The checks of arriving mail, asked through tests/authentic/oracle.rs."""
 
 import json
-import os
 import subprocess
 
 
 class Door:
     """One process, asked line by line."""
 
-    def __init__(self):
-        self.process = subprocess.Popen([os.environ["AUTHENTIC_ORACLE"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, oracle):
+        self.process = subprocess.Popen([oracle], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, message, records, now=None):
         """DKIM and ARC of a message; `records` is {name: text}."""

@@ -1,8 +1,11 @@
 //! A tiny door to the checks for second opinions: one case as JSON a line in, one result as JSON a line out.
 //!
 //! `{"check": "spf", "zone": {..}, "client": "192.0.2.1", "helo": "..", "sender": "local@domain" or ""}` gives
-//! `{"outcome": "pass", "reason": "..", "explanation": ".." or null}`. Zones are as in `zone.rs`.
+//! `{"outcome": "pass", "reason": "..", "explanation": ".." or null}`. `{"check": "signatures", "zone": {..},
+//! "message": "..", "now": seconds or null}` gives DKIM and ARC of a message whose characters are octets. Zones are as in `zone.rs`.
 
+#[path = "signatures.rs"]
+mod signatures;
 #[path = "zone.rs"]
 mod zone;
 
@@ -17,11 +20,13 @@ fn main() -> io::Result<()> {
         let case: Value = serde_json::from_str(&line?)?;
         let result = match case["check"].as_str() {
             Some("spf") => spf(&case),
+            Some("signatures") => of_message(&case),
             other => panic!("no such check: {other:?}"),
         };
         writeln!(out, "{result}")?;
+        out.flush()?;
     }
-    out.flush()
+    Ok(())
 }
 
 fn spf(case: &Value) -> Value {
@@ -44,4 +49,11 @@ fn spf(case: &Value) -> Value {
         "reason": checked.reason,
         "explanation": checked.explanation,
     })
+}
+
+fn of_message(case: &Value) -> Value {
+    let text = case["message"].as_str().unwrap_or_default().chars();
+    let message: Vec<u8> = text.map(|c| u8::try_from(c).expect("an octet")).collect();
+    let zone = zone::canned(case["zone"].as_object().expect("a zone"));
+    signatures::check(&zone, &message, case["now"].as_i64(), 4093)
 }

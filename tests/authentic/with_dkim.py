@@ -1,6 +1,6 @@
-"""DKIM against dkimpy and OpenDKIM: what they sign we verify, and one changed octet is judged alike by all three.
-
-Seeded: AUTHENTIC_SEED (1), AUTHENTIC_ROUNDS (rounds of random messages, 60).
+#!/usr/bin/env python3
+"""with_dkim.py ORACLE: DKIM and ARC beside dkimpy and OpenDKIM. What they sign we verify, and with one octet changed all
+judge alike. Seeded: DKIM_SEED (1), DKIM_ROUNDS (rounds of random messages, 60).
 """
 
 import base64
@@ -8,6 +8,7 @@ import os
 import random
 import re
 import subprocess
+import sys
 import time
 
 import dkim
@@ -17,8 +18,8 @@ import nacl.signing
 from door import Door, Tally
 from opendkim import OpenDkim
 
-DICE = random.Random(int(os.environ.get("AUTHENTIC_SEED", "1")))
-ROUNDS = int(os.environ.get("AUTHENTIC_ROUNDS", "60"))
+DICE = random.Random(int(os.environ.get("DKIM_SEED", "1")))
+ROUNDS = int(os.environ.get("DKIM_ROUNDS", "60"))
 DOMAIN = "signer.example"
 CANONS = [(header, body) for header in ("simple", "relaxed") for body in ("simple", "relaxed")]
 # No control characters: their tolerance in tag lists differs.
@@ -120,7 +121,7 @@ class Peers:
     """All three."""
 
     def __init__(self):
-        self.tally, self.door, self.opendkim = Tally(), Door(), OpenDkim()
+        self.tally, self.door, self.opendkim = Tally(), Door(sys.argv[1]), OpenDkim()
         self.keys = [Key("k1024", 1024), Key("k2048", 2048), Key("k4096", 4096), Key("ked", 25519)]
         self.records = {key.name: key.record for key in self.keys}
 
@@ -141,13 +142,37 @@ class Peers:
         """Its Ed25519 signatures over simple header fields it does not verify itself, nor does anybody else."""
         return key.bits != 25519 or self.opendkim.has_ed25519 and canons[0] == "relaxed"
 
+    def by_dkimpy_arc(self, message, key, number):
+        """The set of this number on top of the message; dkimpy takes cv= from our results."""
+        hop = f"hop{number}.example".encode()
+        chain = b"arc=pass" if number > 1 else b"spf=pass smtp.mfrom=a@b.example"
+        results = b"Authentication-Results: " + hop + b"; " + chain + b"\r\n"
+        names = [b"from", b"to", b"subject", b"date", b"x-again", b"x-none"]
+        fields = dkim.arc_sign(
+            results + message, key.selector.encode(), DOMAIN.encode(), key.private, hop, include_headers=names
+        )
+        assert fields, "dkimpy seals"
+        return b"".join(fields) + results + message
+
+    def chain(self, message, sets):
+        told = self.door.ask(message, self.records, int(time.time()))["arc"]
+        return told["outcome"] == "pass" and told["sets"] == sets, told
+
+    def dkimpy_arc(self, message):
+        try:
+            return dkim.arc_verify(message, dnsfunc=self.find)[0] == b"pass"
+        except Exception:  # it raises what its parser meets
+            return False
+
+    def find(self, name, timeout=5):
+        return self.records.get(name.decode("utf-8", "replace").rstrip("."), "").encode() or None
+
     def ours(self, message):
         return self.door.ask(message, self.records, int(time.time()))["dkim"]
 
     def dkimpy(self, message):
-        find = lambda name, timeout=5: self.records.get(name.decode("utf-8", "replace").rstrip("."), "").encode() or None
         try:
-            return dkim.verify(message, dnsfunc=find)
+            return dkim.verify(message, dnsfunc=self.find)
         except Exception:  # it raises what its parser meets
             return False
 
@@ -194,7 +219,23 @@ def main():
         peers.passes(signed, f"{name} {key.selector} {canons} {signed[-80:]}")
         for _ in range(4):
             peers.judged_alike(signed, f"{name} {key.selector} {canons}")
+    chains(peers)
     peers.tally.end()
+
+
+def chains(peers):
+    """Messages that pass through up to four hands, each with its key."""
+    for title, octets in BODIES.items():
+        message = header() + (ended(octets) if octets else octets)
+        for sets in range(1, 5):
+            message = peers.by_dkimpy_arc(message, peers.keys[sets % 2], sets)
+            good, told = peers.chain(message, sets)
+            peers.tally.expect(good, f"{sets} sets over {title}: {told}")
+            for _ in range(3):
+                at, other = changed(message)
+                good, told = peers.chain(other, sets)
+                near = other[max(0, at - 20) : at + 20]
+                peers.tally.expect(good == peers.dkimpy_arc(other), f"{sets} sets, octet {at} ({near}): we say {told}")
 
 
 main()

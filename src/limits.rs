@@ -2,7 +2,9 @@
 //! peer sees when it is passed, and who holds the memory. The worst case is
 //! a sum with one named term per holder, in `limits/memory.rs`.
 
+mod dns;
 mod memory;
+pub use dns::*;
 pub use memory::{Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, MemorySum, SEARCH_BYTES, Term};
 
 /// SMTP command line with CRLF, octets. RFC 5321 section 4.5.3.1.4 asks for 512 plus what extensions add (SMTPUTF8,
@@ -496,8 +498,6 @@ pub const SENDER_FACTS_BYTES_MAX: usize = 2 * 1024;
 pub const AUTHENTIC_HEADER_SECS: u64 = 20;
 /// Answers about DMARC, at the end of the body, seconds.
 pub const AUTHENTIC_DMARC_SECS: u64 = 10;
-/// So long nothing is asked after the DNS was out of reach, seconds: mail flows without checks and without waiting.
-pub const DNS_UNREACHABLE_SECS: u64 = 10;
 /// 451 for want of an answer of the DNS, for one domain, seconds; then its mail is taken.
 pub const DEFERRAL_SECS: u64 = 4 * 3600;
 /// A domain is remembered for so long after its last message, seconds, so that its next one is not deferred again.

@@ -10,6 +10,7 @@ pub mod alias;
 mod arguments;
 mod ask;
 pub mod config;
+pub mod dns;
 pub mod domain;
 pub mod mail;
 mod password;
@@ -89,6 +90,12 @@ const VERBS: &[Verb] = &[
         summary: "check all that is kept, or make the index anew",
         help: store::HELP,
         run: store::run,
+    },
+    Verb {
+        name: "dns",
+        summary: "ask the DNS as the server does, and see whether the answer is secure",
+        help: dns::HELP,
+        run: dns::run,
     },
     Verb {
         name: "config",

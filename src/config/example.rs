@@ -47,6 +47,20 @@ memory_bytes_max = "48 MiB"         # the server does not start when the worst c
 disk_reserve_bytes = "64 MiB"       # below this much free space new mail is refused with 452, for later
 quota_bytes = 0                     # mail of one account that has no quota of its own; 0 is unlimited
 
+# Answers of the DNS: senders are checked by them, and mail finds its way by them.
+[dns]
+# Asked instead of the root of the DNS: "192.0.2.1", or "tls://192.0.2.1#name.in.its.certificate".
+# Leave it empty where port 53 is not blocked: blocklists do not answer to large shared resolvers.
+# Signatures (DNSSEC) are checked here in any case.
+forward = []
+ipv6 = true                         # servers are asked over IPv6 too
+cache_bytes = "512 KiB"             # answers that are remembered
+private_servers = false             # servers with private addresses are asked (a DNS of your own)
+unvalidated = ["pool.ntp.org"]      # time servers: looked up even when signatures cannot be judged for want of a clock
+# root_hints = "root.hints"         # the root's servers: lines like `a.root-servers.net. 3600 IN A 198.41.0.4`
+# trust_anchors = "root.key"        # the root's keys: lines like `. IN DNSKEY 257 3 8 AwEAA...`
+# tls_roots = "authorities.pem"     # who may have signed certificates of tls:// servers; without it the usual ones
+
 [addresses]
 detail_separator = "+"              # name+anything@domain goes to name@domain; "" switches it off
 

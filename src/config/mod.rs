@@ -6,6 +6,7 @@
 mod access;
 pub mod certificate;
 pub mod checks;
+pub mod dns;
 pub mod example;
 pub mod nearest;
 pub mod places;
@@ -57,6 +58,8 @@ pub struct Config {
     pub checks: checks::Checks,
     /// Reports about mail.
     pub reports: reports::Reports,
+    /// Where answers of the DNS come from.
+    pub dns: dns::Dns,
     /// Login without TLS (only `try` on loopback sets it; no key of the file does).
     pub plain_text_login: bool,
 }
@@ -144,6 +147,7 @@ impl Config {
             access: Rules::default(),
             checks: checks::Checks::default(),
             reports: reports::Reports::default(),
+            dns: dns::Dns::default(),
             plain_text_login: false,
         }
     }
@@ -196,6 +200,7 @@ impl Config {
                 "detail_separator",
                 self.detail_separator != new.detail_separator,
             ),
+            ("[dns]", self.dns != new.dns),
         ];
         let mut config = self.clone();
         config.message_bytes_max = new.message_bytes_max;
@@ -221,6 +226,7 @@ impl Config {
             smtp: self.smtp_connections_max,
             submission: self.submission_connections_max,
             imap: self.imap_connections_max,
+            dns_cache_bytes: self.dns.cache_bytes as usize,
         })
     }
 

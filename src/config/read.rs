@@ -52,7 +52,7 @@ pub(super) struct Reader<'t> {
 /// One table whose keys are being taken.
 pub(super) struct Section<'t> {
     name: &'static str,
-    table: Option<&'t DeTable<'t>>,
+    pub(super) table: Option<&'t DeTable<'t>>,
     asked: Vec<&'static str>,
 }
 
@@ -104,6 +104,7 @@ impl<'t> Reader<'t> {
         self.addresses(&mut top, &mut config);
         config.access = self.access(&mut top);
         config.reports = self.reports(&mut top);
+        config.dns = self.dns(&mut top);
         self.leftovers(&top);
         if self.mistakes.is_empty()
             && let Some(excess) = config.memory_excess()
@@ -382,7 +383,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn path(&mut self, value: Value<'t>, key: &str) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, value: Value<'t>, key: &str) -> Option<PathBuf> {
         let text = self.string(value, key)?;
         if text.is_empty() {
             self.mistake(
@@ -419,7 +420,12 @@ impl<'t> Reader<'t> {
     }
 
     /// Octets as a number, or as a text with a unit.
-    fn size(&mut self, value: Value<'t>, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn size(
+        &mut self,
+        value: Value<'t>,
+        key: &str,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
         let size = match value.get_ref().as_str() {
             Some(text) => parse_size(text),
             None => value.get_ref().as_integer().and_then(|integer| {

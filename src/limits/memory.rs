@@ -15,6 +15,8 @@ pub struct Connections {
     pub submission: usize,
     /// `imap_connections_max`
     pub imap: usize,
+    /// `cache_bytes` of the resolver
+    pub dns_cache_bytes: usize,
 }
 
 /// One holder of memory.
@@ -76,6 +78,10 @@ const DATABASE_BYTES: usize = 160 * 1024;
 const SEQ_MAP_RANGE_BYTES: usize = 12;
 /// Rows of `run/login`: three tables of failures at 64 octets a row, remembered logins at 96.
 const LOGIN_TABLES_BYTES: usize = 3 * LOGIN_FAILURE_ROWS_MAX * 64 + LOGIN_REMEMBERED_MAX * 96;
+/// What the resolver remembers besides answers.
+const DNS_TABLES_BYTES: usize = DNS_ZONES_BYTES_MAX + DNS_KEYS_BYTES_MAX + DNS_SERVERS_BYTES_MAX;
+/// A message as it comes and decoded, before it is cut down: one at a time, on the socket thread.
+const DNS_DECODING_BYTES: usize = DNS_MESSAGE_BYTES_MAX + DNS_MESSAGE_RECORDS_MAX * 320;
 /// Pages that a lane's thread really touches of its stack.
 const LANE_STACK_TOUCHED_BYTES: usize = 128 * 1024;
 
@@ -102,6 +108,7 @@ impl MemorySum {
             smtp,
             submission,
             imap,
+            dns_cache_bytes,
         } = *connections;
         let (mail, read) = (MAIL_CONNECTION_BYTES, IMAP_CONNECTION_BYTES);
         // More than there are connections for cannot be in use.
@@ -145,6 +152,18 @@ impl MemorySum {
                 fixed("password hashing", 1, PASSWORD_MEMORY_KIB as usize * 1024),
                 fixed("many recipients", 1, RECIPIENTS_POOL_BYTES_MAX),
                 fixed("failed and remembered logins", 1, LOGIN_TABLES_BYTES),
+                connection("answers of the DNS", 1, dns_cache_bytes, "cache_bytes"),
+                fixed("zones, keys and servers of the DNS", 1, DNS_TABLES_BYTES),
+                fixed(
+                    "questions to the DNS",
+                    DNS_QUESTIONS_MAX,
+                    DNS_QUESTION_BYTES,
+                ),
+                fixed(
+                    "messages of the DNS",
+                    1,
+                    DNS_WORK_BYTES_MAX + DNS_DECODING_BYTES,
+                ),
                 // A line that is read and the answer that is written.
                 fixed(
                     "control connections",
@@ -189,6 +208,7 @@ mod tests {
             smtp: 1,
             submission: 1,
             imap: 1,
+            dns_cache_bytes: DNS_CACHE_BYTES_DEFAULT as usize,
         };
         let base = MemorySum::worst_case(&one).total_bytes();
         for more in [

@@ -7,10 +7,9 @@ use super::lanes::{Lanes, now_millis};
 use super::notify::Notify;
 use super::serve::{self, Running, Sockets};
 use super::server::Server;
-use super::{certificates, control, random, reports};
+use super::{certificates, control, random, reports, resolver};
 use crate::config::Config;
 use crate::limits::{CERTIFICATE_LOOK_SECS, DRAIN_MILLIS, LANE_STACK_BYTES};
-use crate::net::resolve::{self, Resolver};
 use crate::net::tls::{Acceptor, TlsError};
 use crate::store::disk::real::RealDisk;
 use crate::store::{self, Options};
@@ -92,7 +91,7 @@ pub async fn bring_up(
     }
     let lanes =
         Lanes::start(writer, shared, Notify::default()).map_err(|error| error.to_string())?;
-    let names = names(&source)?;
+    let names = names(&source, &config)?;
     let server = Server::new(config, lanes, tls, names);
     control::start(&server).map_err(|error| error.to_string())?;
     let running = serve::start(&server, sockets)
@@ -107,17 +106,14 @@ pub async fn bring_up(
 }
 
 /// Where answers of the DNS come from. `try` knows itself alone and looks nothing up.
-fn names(source: &Source) -> Result<Names, String> {
-    match source {
-        Source::Made => Ok(Names::Own(Arc::default())),
-        Source::File(_) => Resolver::new(resolve::Source::Recurse {
-            roots: Vec::new(),
-            anchors: String::new(),
-            ipv6: true,
-            private_servers: false,
-        })
-        .map(Names::Resolver),
+fn names(source: &Source, config: &Config) -> Result<Names, String> {
+    if let Source::Made = source {
+        return Ok(Names::Own(Arc::default()));
     }
+    for warning in resolver::warnings(&config.dns) {
+        log::warn!("{warning}");
+    }
+    resolver::open(&config.dns).map(Names::Resolver)
 }
 
 impl Up {

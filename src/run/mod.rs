@@ -17,6 +17,7 @@ pub mod quota;
 pub mod random;
 pub mod receive;
 pub mod reports;
+pub mod resolver;
 pub mod serve;
 pub mod server;
 pub mod smtp;

@@ -53,7 +53,11 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
             ipv6,
             private_servers: true,
         },
-        false => Source::Forward(forwarders),
+        false => Source::Forward {
+            servers: forwarders,
+            anchors,
+            authorities: String::new(),
+        },
     };
     Ok(Options {
         source,

@@ -1,0 +1,303 @@
+//! Whether an answer can be believed (RFC 4035 section 5): hickory's validator over messages that we fetch for it.
+//!
+//! It is made anew for each question, with the question's account, so that nothing it keeps outlives the question
+//! and everything it asks for is counted. What it leaves to its caller is decided here: that a denial comes from a
+//! zone that holds the name, that a wildcard's answer has its denial, that opting out (RFC 5155 section 6) proves
+//! nothing, and that a failure to fetch a key is no wrong signature.
+
+use super::ask::Asker;
+use super::tidy;
+use super::work::{Stop, Work};
+use crate::limits::{DNS_NSEC3_ITERATIONS_BROKEN, DNS_NSEC3_ITERATIONS_MAX};
+use crate::wire::dns::{Security, TroubleKind};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use hickory_resolver::net::dnssec::DnssecDnsHandle;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::dnssec::Proof;
+use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC3};
+use hickory_resolver::proto::op::{
+    DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode,
+};
+use hickory_resolver::proto::rr::rdata::{NS, SOA};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use std::sync::Arc;
+
+/// Fetches what the validator asks for, on one question's account.
+#[derive(Clone)]
+pub struct Fetch {
+    pub(super) asker: Arc<Asker>,
+    pub(super) work: Arc<Work>,
+    /// The message that is being checked: not fetched again.
+    checked: Arc<(Query, Message)>,
+}
+
+impl DnsHandle for Fetch {
+    type Response = BoxStream<'static, Result<DnsResponse, NetError>>;
+    type Runtime = TokioRuntimeProvider;
+
+    fn send(&self, request: DnsRequest) -> Self::Response {
+        let this = self.clone();
+        let fetched = async move {
+            let query = request.queries.first().cloned();
+            let query = query.ok_or(NetError::Message("no question"))?;
+            let message = this.fetch(&query).await;
+            let message = message.map_err(|stop| NetError::Msg(stop.why))?;
+            DnsResponse::from_message(message).map_err(NetError::from)
+        };
+        stream::once(fetched).boxed()
+    }
+}
+
+impl Fetch {
+    async fn fetch(&self, query: &Query) -> Result<Message, Stop> {
+        self.work.check()?;
+        let (checked, message) = &*self.checked;
+        let message = match query == checked {
+            true => message.clone(),
+            false => self.asker.fetch(query, &self.work).await?,
+        };
+        self.work.hold(&message)?;
+        Ok(message)
+    }
+}
+
+/// Checks a message that answers `query`. It comes back with a proof on each record.
+pub async fn check(
+    asker: &Arc<Asker>,
+    work: &Arc<Work>,
+    query: &Query,
+    message: Message,
+) -> Result<(Message, Security), Stop> {
+    let checked = Arc::new((query.clone(), message));
+    let (asker, work) = (asker.clone(), work.clone());
+    let fetch = Fetch {
+        asker: asker.clone(),
+        work: work.clone(),
+        checked: checked.clone(),
+    };
+    work.take_stop();
+    let validator = DnssecDnsHandle::with_trust_anchor(fetch, asker.anchors.clone())
+        .nsec3_iteration_limits(
+            Some(DNS_NSEC3_ITERATIONS_MAX),
+            Some(DNS_NSEC3_ITERATIONS_BROKEN),
+        )
+        .validation_cache_size(64);
+    let mut options = DnsRequestOptions::default();
+    options.edns_set_dnssec_ok = true;
+    let response = validator
+        .lookup(query.clone(), options)
+        .first_answer()
+        .await;
+    let judged = match response {
+        Ok(response) => {
+            let message = response.into_message();
+            judge(&message, query).map(|security| (message, security))
+        }
+        Err(NetError::Dns(DnsError::Nsec {
+            response, proof, ..
+        })) => match proof {
+            // So many iterations of NSEC3 that nobody hashes them.
+            Proof::Insecure => Some((response.into_message(), Security::Insecure)),
+            _ => None,
+        },
+        Err(error) => {
+            let stop = Stop::new(
+                TroubleKind::ServerFailure,
+                format!("it cannot be checked: {error}"),
+            );
+            return Err(work.take_stop().unwrap_or(stop));
+        }
+    };
+    // What could not be fetched makes the validator doubt; that is no wrong signature.
+    let bogus = || {
+        Stop::new(
+            TroubleKind::Bogus,
+            why_bogus(&checked.1, query, asker.now_secs()),
+        )
+    };
+    judged.ok_or_else(|| work.take_stop().unwrap_or_else(bogus))
+}
+
+/// None is bogus.
+fn judge(message: &Message, query: &Query) -> Option<Security> {
+    let proofs = |records: &[Record]| {
+        records
+            .iter()
+            .filter(|r| tidy::signature(r).is_none())
+            .map(|r| r.proof)
+            .collect::<Vec<_>>()
+    };
+    let weakest = |proofs: &[Proof]| {
+        let all = |wanted: &[Proof]| proofs.iter().all(|proof| wanted.contains(proof));
+        match () {
+            () if all(&[Proof::Secure]) => Some(Security::Secure),
+            () if all(&[Proof::Secure, Proof::Insecure]) => Some(Security::Insecure),
+            () => None,
+        }
+    };
+    let answers = proofs(&message.answers);
+    if !answers.is_empty() {
+        let security = weakest(&answers)?;
+        let denied = || denials(message).any(|record| record.proof == Proof::Secure);
+        let unproven = security == Security::Secure && tidy::from_wildcard(message) && !denied();
+        return (!unproven).then_some(security);
+    }
+    let authorities = proofs(&message.authorities);
+    if authorities.is_empty() {
+        // The validator lets an empty answer pass only where the zone is proven to be unsigned.
+        return Some(Security::Insecure);
+    }
+    if denials(message).any(|record| record.proof == Proof::Secure) {
+        // RFC 5155 section 9.2: where a zone opts out, unsigned delegations may stand between what is denied. That
+        // a name exists without such records is proven all the same by the one that matches it.
+        let opts_out = |record: &Record| nsec3(record).is_some_and(NSEC3::opt_out);
+        let exists = message.metadata.response_code == ResponseCode::NoError
+            && denials(message).any(|record| matches(record, &query.name));
+        let opted_out = !exists && denials(message).any(opts_out);
+        return weakest(&authorities).map(|security| match opted_out {
+            true => Security::Insecure,
+            false => security,
+        });
+    }
+    // Only an unsigned zone that holds the name can deny it without proof.
+    let unsigned = message.authorities.iter().any(|record| {
+        record.record_type() == RecordType::SOA
+            && record.proof == Proof::Insecure
+            && record.name.zone_of(&query.name)
+    });
+    (unsigned && weakest(&authorities).is_some()).then_some(Security::Insecure)
+}
+
+fn denials(message: &Message) -> impl Iterator<Item = &Record> {
+    let is =
+        |record: &&Record| matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3);
+    message.authorities.iter().filter(is)
+}
+
+fn nsec3(record: &Record) -> Option<&NSEC3> {
+    match &record.data {
+        RData::DNSSEC(DNSSECRData::NSEC3(nsec3)) => Some(nsec3),
+        _ => None,
+    }
+}
+
+/// Whether an NSEC3 record stands at the hash of a name (RFC 5155 section 5).
+fn matches(record: &Record, name: &Name) -> bool {
+    let Some(nsec3) = nsec3(record) else {
+        return false;
+    };
+    let hash = nsec3
+        .hash_algorithm()
+        .hash(nsec3.salt(), name, nsec3.iterations());
+    let label = record.name.iter().next().unwrap_or_default();
+    hash.is_ok_and(|hash| label.eq_ignore_ascii_case(&base32hex(hash.as_ref())))
+}
+
+/// RFC 4648 section 7, without padding.
+fn base32hex(octets: &[u8]) -> Vec<u8> {
+    let digit = |bits: u32| match bits & 31 {
+        n @ 0..10 => b'0' + n as u8,
+        n => b'a' + (n - 10) as u8,
+    };
+    let (mut text, mut bits, mut left) = (Vec::new(), 0_u32, 0);
+    for octet in octets {
+        bits = bits << 8 | u32::from(*octet);
+        left += 8;
+        while left >= 5 {
+            left -= 5;
+            text.push(digit(bits >> left));
+        }
+        bits &= (1 << left) - 1;
+    }
+    if left > 0 {
+        text.push(digit(bits << (5 - left)));
+    }
+    text
+}
+
+/// An unsigned record of a zone: what the validator says of it is whether the zone must be signed.
+pub fn probe(zone: &Name) -> (Query, Message) {
+    let query = Query::query(zone.clone(), RecordType::SOA);
+    let soa = SOA::new(zone.clone(), zone.clone(), 1, 1, 1, 1, 1);
+    let mut message = Message::query().into_response();
+    message.queries.push(query.clone());
+    message
+        .answers
+        .push(Record::from_rdata(zone.clone(), 1, RData::SOA(soa)));
+    (query, message)
+}
+
+/// The answer to "is there a delegation here" from what recursion has learnt.
+pub fn delegated(zone: &Name) -> Message {
+    let mut message = Message::query().into_response();
+    message
+        .queries
+        .push(Query::query(zone.clone(), RecordType::NS));
+    let ns = RData::NS(NS(zone.clone()));
+    message
+        .authorities
+        .push(Record::from_rdata(zone.clone(), 1, ns));
+    message
+}
+
+/// For people: the most telling thing about signatures that did not hold.
+fn why_bogus(message: &Message, query: &Query, now_secs: u64) -> String {
+    let asked = format!("{} {}", query.name, query.query_type);
+    let records = message.answers.iter().chain(&message.authorities);
+    let mut signatures = records.filter_map(tidy::signature).peekable();
+    if signatures.peek().is_none() {
+        return format!("{asked}: the zone should be signed, but the answer is not");
+    }
+    // Serial numbers (RFC 4034 section 3.1.5): differences are signed.
+    let until = |moment: u32| i64::from(moment.wrapping_sub(now_secs as u32) as i32);
+    for signature in signatures {
+        let input = signature.input();
+        let zone = &input.signer_name;
+        let (ended, begins) = (
+            -until(input.sig_expiration.get()),
+            until(input.sig_inception.get()),
+        );
+        if ended > 0 {
+            return format!(
+                "{asked}: a signature of {zone} expired {} ago",
+                duration(ended)
+            );
+        }
+        if begins > 0 {
+            return format!(
+                "{asked}: a signature of {zone} is valid only in {}; is this machine's clock right?",
+                duration(begins)
+            );
+        }
+    }
+    format!("{asked}: a signature is wrong, or its key is not vouched for by the zone above")
+}
+
+fn duration(secs: i64) -> String {
+    match secs {
+        0..120 => format!("{secs} s"),
+        120..7_200 => format!("{} min", secs / 60),
+        7_200..172_800 => format!("{} h", secs / 3_600),
+        _ => format!("{} days", secs / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base32hex_of_rfc_4648() {
+        for (octets, text) in [
+            ("", ""),
+            ("f", "co"),
+            ("fo", "cpng"),
+            ("foo", "cpnmu"),
+            ("foobar", "cpnmuoj1e8"),
+        ] {
+            assert_eq!(base32hex(octets.as_bytes()), text.as_bytes());
+        }
+    }
+}

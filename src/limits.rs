@@ -597,3 +597,14 @@ pub const STS_POLICY_BYTES_MAX: usize = 64 * 1024;
 pub const STS_MX_MAX: usize = 64;
 /// How long a policy is kept at most, seconds (RFC 8461 section 3.2: about a year).
 pub const STS_SECS_MAX: u64 = 31_557_600;
+/// Octets of a PROXY header behind its fixed part: addresses and fields; a longer one ends the connection. Held while
+/// it is read, before anything else of the connection exists.
+pub const PROXY_BYTES_MAX: usize = 1024;
+/// Wait for a PROXY header, seconds: a proxy sends it at once; then the connection is dropped.
+pub const PROXY_SECS: u64 = 10;
+/// `[[trusted_relay]]` tables.
+pub const TRUSTED_RELAYS_MAX: usize = 16;
+/// Networks of one of them.
+pub const TRUSTED_NETWORKS_MAX: usize = 64;
+/// `strict_domains` of `[checks]`.
+pub const STRICT_DOMAINS_MAX: usize = 1_000;

@@ -74,6 +74,21 @@ contact = ""                        # whom to ask; "" is the postmaster of the s
 from = ""                           # who sends them; "" is noreply-dmarc of a domain of this box
 addresses = []                      # reports of others are read when they come here; [] is to anybody
 
+# Mail from elsewhere is checked: SPF, DKIM, DMARC, ARC and the name of the client's address. Mail that its author's
+# domain wants refused (DMARC, p=reject) goes to Junk, because mail of lists fails that too; it is refused where
+# nothing speaks for a list or a forwarder.
+[checks]
+strict_domains = []                 # of these domains, and those below, such mail is always refused
+
+# Servers of yours that stand between this box and the world: a backup MX, a tunnel, a proxy. Who stands behind them
+# is checked, not they; what they bring is never refused for its content (they would bounce it to strangers) and goes
+# to Junk instead. A mail server tells who gave it a message by the Received field that it writes. A proxy that passes
+# connections on must begin each of them with a PROXY header of version 2 (on every port; then also TLS comes after
+# it). Only addresses on these lists are believed.
+# [[trusted_relay]]
+# networks = ["192.0.2.7", "2001:db8::/64"]     # where it connects from
+# proxy_protocol = false                        # true: a proxy; false: a mail server
+
 # Who is taken whatever the checks of a sender say, and who is refused at once; `allow` comes first. Senders are
 # "anna@example.org", "example.org" (that domain) or "*.example.org" (all below it). Anybody can write any sender: on
 # `allow` one counts only when SPF or a signature stands behind it, and a host only when its address leads back to its

@@ -59,6 +59,14 @@ pub(super) struct Section<'t> {
 pub(super) type Value<'t> = &'t Spanned<DeValue<'t>>;
 
 impl<'t> Section<'t> {
+    /// A table of which nothing was taken yet.
+    pub(super) fn of(name: &'static str, table: Option<&'t DeTable<'t>>) -> Section<'t> {
+        Section {
+            name,
+            table,
+            asked: Vec::new(),
+        }
+    }
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.asked.push(key);
         self.table?.get(key)
@@ -102,6 +110,7 @@ impl<'t> Reader<'t> {
         config.certificates = self.certificates(&mut top);
         self.limits(&mut top, &mut config);
         self.addresses(&mut top, &mut config);
+        config.checks = self.checks(&mut top);
         config.access = self.access(&mut top);
         config.reports = self.reports(&mut top);
         config.dns = self.dns(&mut top);
@@ -242,11 +251,7 @@ impl<'t> Reader<'t> {
         }
         let mut certificates = Vec::new();
         for item in list.iter() {
-            let mut section = Section {
-                name: "[certificate]",
-                table: item.get_ref().as_table(),
-                asked: Vec::new(),
-            };
+            let mut section = Section::of("[certificate]", item.get_ref().as_table());
             let chain = section
                 .take("chain")
                 .and_then(|value| self.path(value, "chain"));

@@ -25,6 +25,8 @@ pub struct Conn {
     stream: Stream,
     peer: SocketAddr,
     local: SocketAddr,
+    /// The proxy that the connection came through.
+    proxy: Option<SocketAddr>,
     tls: Option<Box<TlsInfo>>,
     input: Window,
     output: Window,
@@ -89,6 +91,7 @@ impl Conn {
             peer: unmapped(socket.peer_addr()?),
             local: unmapped(socket.local_addr()?),
             stream: Stream::Plain(socket),
+            proxy: None,
             tls: None,
             input: Window::default(),
             output: Window::default(),
@@ -102,6 +105,15 @@ impl Conn {
     /// Ours.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+    /// The proxy that it came through, if there is one.
+    pub fn proxy(&self) -> Option<SocketAddr> {
+        self.proxy
+    }
+    /// The peer is a proxy: `peer` and `local` are the ends of the connection that it took.
+    pub fn stands_for(&mut self, peer: SocketAddr, local: SocketAddr) {
+        self.proxy = Some(self.peer);
+        (self.peer, self.local) = (unmapped(peer), unmapped(local));
     }
     /// None while in plain text.
     pub fn tls(&self) -> Option<&TlsInfo> {
@@ -130,6 +142,16 @@ impl Conn {
         let (stream, input) = (&mut self.stream, &mut self.input);
         let read = poll_fn(|cx| poll_fill(stream, input, cx));
         timeout(within, read).await.map_err(|_| timed_out())?
+    }
+
+    /// Reads just so many octets from the front of a plain connection, past the buffers: before anything else is read,
+    /// and not one octet more, for TLS may begin behind them.
+    pub async fn read_front(&mut self, front: &mut [u8], within: Duration) -> io::Result<()> {
+        let Stream::Plain(socket) = &mut self.stream else {
+            return Err(gone());
+        };
+        let read = timeout(within, socket.read_exact(front)).await;
+        read.map_err(|_| timed_out())?.map(|_| ())
     }
 
     /// Puts bytes into the out-buffer, writing whenever it is full. Each buffer full must be taken by the peer

@@ -40,7 +40,32 @@ pub struct Gate {
 pub struct Place {
     permit: OwnedSemaphorePermit,
     callers: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    per_address_max: usize,
     key: IpAddr,
+}
+
+/// How clients are let in.
+#[derive(Clone, Copy)]
+pub struct Welcome<'a> {
+    /// What one hears whose address has its share already (a 421 or BYE line; empty where TLS comes first).
+    pub refusal: &'a [u8],
+    /// Whose address may have more than its share: others stand behind it.
+    pub trusts: &'a (dyn Fn(IpAddr) -> bool + Sync),
+}
+
+impl<'a> From<&'a [u8]> for Welcome<'a> {
+    fn from(refusal: &'a [u8]) -> Self {
+        Welcome {
+            refusal,
+            trusts: &|_| false,
+        }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Welcome<'a> {
+    fn from(refusal: &'a [u8; N]) -> Self {
+        Welcome::from(refusal.as_slice())
+    }
 }
 
 /// Why an address cannot be listened on: what happened, what it means, what to do.
@@ -177,24 +202,63 @@ impl Gate {
     }
 
     /// Counts a caller in; gives the permit back when its address has its share already.
-    fn enter(&self, permit: OwnedSemaphorePermit, peer: IpAddr) -> Option<Place> {
+    fn enter(&self, permit: OwnedSemaphorePermit, peer: IpAddr, share: Share) -> Option<Place> {
         let key = caller(peer);
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = callers.entry(key).or_default();
         // The box itself, its tests and a proxy beside it come from loopback.
-        if *count >= self.per_address_max && !key.is_loopback() {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
+        let share_max = match share {
+            Share::One if !key.is_loopback() => self.per_address_max,
+            Share::One | Share::Any => usize::MAX,
+        };
+        count_in(&self.callers, key, share_max).then(|| Place {
             permit,
             callers: Arc::clone(&self.callers),
+            per_address_max: self.per_address_max,
             key,
         })
     }
 }
 
+/// How many connections an address may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Share {
+    /// `per_address_max`.
+    One,
+    /// All.
+    Any,
+}
+
+/// Counts a caller in, unless it has `share_max` already.
+fn count_in(callers: &Mutex<HashMap<IpAddr, usize>>, key: IpAddr, share_max: usize) -> bool {
+    let mut callers = callers.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = callers.entry(key).or_default();
+    let room = *count < share_max;
+    *count += usize::from(room);
+    room
+}
+
+/// Counts a caller out.
+fn count_out(callers: &Mutex<HashMap<IpAddr, usize>>, key: IpAddr) {
+    let mut callers = callers.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Entry::Occupied(mut entry) = callers.entry(key) {
+        *entry.get_mut() -= 1;
+        if *entry.get() == 0 {
+            entry.remove();
+        }
+    }
+}
+
 impl Place {
+    /// The place belongs to `peer`, who stands behind a proxy; false when that address has its share already.
+    pub fn stands_for(&mut self, peer: IpAddr) -> bool {
+        let key = caller(peer);
+        let entered = count_in(&self.callers, key, self.per_address_max);
+        if entered {
+            count_out(&self.callers, self.key);
+            self.key = key;
+        }
+        entered
+    }
+
     /// Whether the service has no other place free: the next client waits for one.
     pub fn is_last(&self) -> bool {
         self.permit.semaphore().available_permits() == 0
@@ -203,13 +267,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut entry) = callers.entry(self.key) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
-        }
+        count_out(&self.callers, self.key);
     }
 }
 
@@ -241,10 +299,10 @@ impl Listener {
         self.local
     }
 
-    /// The next client, once there is a place for it. A client whose address has its share already gets `refusal`
-    /// (a 421 or BYE line; empty where TLS comes first) and is gone. Errors of the machine (no descriptors, no
-    /// memory) are waited out. Cancel-safe.
-    pub async fn accept(&self, gate: &Gate, refusal: &[u8]) -> (Conn, Place) {
+    /// The next client, once there is a place for it. A client whose address has its share already hears the refusal
+    /// and is gone. Errors of the machine (no descriptors, no memory) are waited out. Cancel-safe.
+    pub async fn accept(&self, gate: &Gate, welcome: impl Into<Welcome<'_>>) -> (Conn, Place) {
+        let welcome = welcome.into();
         loop {
             // A listener that waits for its first client holds no permit: several share one gate.
             let mut ready = match self.socket.readable().await {
@@ -268,12 +326,16 @@ impl Listener {
                 // Nobody there any more.
                 Err(_) => continue,
             };
-            let Some(place) = gate.enter(permit, peer.ip()) else {
+            let share = match (welcome.trusts)(peer.ip()) {
+                true => Share::Any,
+                false => Share::One,
+            };
+            let Some(place) = gate.enter(permit, peer.ip(), share) else {
                 log::info!(
                     "{peer} has its share of connections to {} already; refused",
                     self.local
                 );
-                let _ = socket.try_write(refusal);
+                let _ = socket.try_write(welcome.refusal);
                 continue;
             };
             match Conn::new(socket) {
@@ -363,7 +425,7 @@ mod tests {
         let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
         let enter = |ip| {
             let permit = Arc::clone(&gate.permits).try_acquire_owned().unwrap();
-            gate.enter(permit, ip)
+            gate.enter(permit, ip, Share::One)
         };
         let first = enter(peer).unwrap();
         let _second = enter(neighbour).unwrap();
@@ -372,6 +434,19 @@ mod tests {
         drop(first);
         assert!(enter(peer).is_some());
         assert_eq!(gate.free(), 2 * ADDRESS_SHARE_DIVISOR - 1);
+        // A proxy holds as many as it wants; each place counts for the client behind it.
+        let proxied = |client: &str| {
+            let permit = Arc::clone(&gate.permits).try_acquire_owned().unwrap();
+            let mut place = gate.enter(permit, peer, Share::Any).unwrap();
+            (place.stands_for(client.parse().unwrap()), place)
+        };
+        let clients = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"].map(proxied);
+        assert_eq!(
+            clients.each_ref().map(|(fits, _)| *fits),
+            [true, true, false, true]
+        );
+        assert_eq!(gate.callers.lock().unwrap()[&clients[0].1.key], 2);
+        drop(clients);
         assert_eq!(gate.callers.lock().unwrap().len(), 1);
     }
 

@@ -13,6 +13,7 @@ pub mod login;
 pub mod notify;
 pub mod password;
 pub mod privileges;
+pub mod proxy;
 pub mod quota;
 pub mod random;
 pub mod receive;

@@ -11,13 +11,14 @@ use super::body::{Body, Header};
 use super::lanes::{Lanes, now_millis};
 use super::login::LoggedIn;
 use crate::config::Config;
+use crate::config::checks::Trust;
 use crate::limits::{
     CONTENT_BASE_SECS, CONTENT_BYTES_PER_SEC_MIN, REFUSED_CONTENT_TIMES_MAX, SMTP_CONTENT_SECS,
     SMTP_REPLY_SECS,
 };
 use crate::net::conn::Conn;
 use crate::policy::authentic::fields;
-use crate::policy::sender::Taken;
+use crate::policy::sender::{Decision, Facts, Taken};
 use crate::session::smtp::{Hello, Role, Route, Transaction};
 use crate::store::change::{Delivery, LocalDelivery, RemoteDelivery};
 use crate::store::row::QueueRecipient;
@@ -54,6 +55,8 @@ pub struct Envelope<'a> {
     pub hello: Option<&'a Hello>,
     /// The client's address.
     pub peer: IpAddr,
+    /// How the client is trusted to tell who stands behind it, on port 25.
+    pub relay: Option<Trust>,
     /// Version and cipher of TLS, where it is on.
     pub tls: Option<(&'static str, &'static str)>,
     /// The login, on submission.
@@ -88,6 +91,8 @@ struct Examined {
     results: Vec<u8>,
     /// Whose message it is.
     origin: Origin,
+    /// What the rules for senders say of who stands behind a trusted relay; at MAIL he was not known.
+    behind: Option<Decision>,
 }
 
 impl Incoming {
@@ -203,7 +208,7 @@ impl Incoming {
             let found = envelope.authentic.finish(checks).await;
             let seconds = self.received_millis.div_euclid(1000);
             let asked = examined.origin.asked(envelope, seconds);
-            judged = verdict::judge(&found, &asked, examined.origin.relayed, envelope);
+            judged = verdict::judge(&found, &asked, examined.behind.as_ref(), envelope);
             fields::write(&mut examined.results, &asked, &found.verdicts);
         }
         if let Some(reply) = judged.refused {
@@ -316,24 +321,31 @@ impl Incoming {
             return;
         };
         let seconds = self.received_millis.div_euclid(1000);
-        let origin = Origin::of(envelope);
-        let (examined, checks) = match body.header() {
-            Header::TooLarge => (Err(HEADER_TOO_LARGE), None),
-            Header::Block(block) => match envelope.login {
-                None => {
-                    let examined = header::incoming(block, envelope);
+        let mut origin = Origin::of(envelope);
+        let (mut checks, mut behind) = (None, None);
+        let examined = match (body.header(), envelope.login) {
+            (Header::TooLarge, _) => Err(HEADER_TOO_LARGE),
+            (Header::Block(block), Some(login)) => {
+                let from = (login, &*self.id, seconds);
+                header::submitted(block, from, envelope, lanes).await
+            }
+            (Header::Block(block), None) => {
+                let examined = header::incoming(block, envelope);
+                if examined.is_ok() {
+                    let authentic = envelope.authentic;
+                    if envelope.relay == Some(Trust::Received) {
+                        origin = origin.behind(block, &envelope.config.checks);
+                        let facts = Facts {
+                            asked: origin.asked(envelope, seconds),
+                            own_address: None,
+                        };
+                        behind = Some(authentic.sender(&envelope.config.access, &facts).await);
+                    }
                     let asked = origin.asked(envelope, seconds);
-                    let checks = match &examined {
-                        Ok(_) => Some(envelope.authentic.at_header(&asked, block).await),
-                        Err(_) => None,
-                    };
-                    (examined, checks)
+                    checks = Some(authentic.at_header(&asked, block).await);
                 }
-                Some(login) => {
-                    let from = (login, &*self.id, seconds);
-                    (header::submitted(block, from, envelope, lanes).await, None)
-                }
-            },
+                examined
+            }
         };
         match examined {
             Ok((added, cuts)) => {
@@ -342,6 +354,7 @@ impl Incoming {
                     added,
                     results: Vec::new(),
                     origin,
+                    behind,
                 });
             }
             Err(reply) => self.refuse(reply),

@@ -4,11 +4,11 @@
 //! caught, the hook of `command/serve.rs` reports it, its place and its buffers are given back.
 
 use super::server::Server;
-use super::{imap::Imap, smtp};
+use super::{imap::Imap, proxy, smtp};
 use crate::config::{Config, Listen};
 use crate::limits::{DRAIN_MILLIS, PORT_TRIES, TLS_HANDSHAKE_SECS};
 use crate::net::conn::Conn;
-use crate::net::listen::{self, BindError, BindErrorKind, Gate, Listener, Place};
+use crate::net::listen::{self, BindError, BindErrorKind, Gate, Listener, Place, Welcome};
 use crate::session::smtp::Role;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -206,11 +206,17 @@ struct Door {
 
 impl Door {
     async fn accept_all(self, listener: Listener) {
+        // The configuration of the moment: SIGHUP may change it.
+        let trusts = |peer| self.server.config().checks.relay(peer).is_some();
+        let welcome = Welcome {
+            refusal: self.service.refusal(),
+            trusts: &trusts,
+        };
         loop {
             let client = tokio::select! {
                 biased;
                 () = self.server.drained() => return,
-                accepted = listener.accept(&self.gate, self.service.refusal()) => accepted,
+                accepted = listener.accept(&self.gate, welcome) => accepted,
             };
             let (server, imap, live, service) = (
                 self.server.clone(),
@@ -227,7 +233,9 @@ impl Door {
 }
 
 async fn session(server: Arc<Server>, imap: Arc<Imap>, client: (Conn, Place), service: Service) {
-    let (mut conn, place) = client;
+    let Some((mut conn, place)) = proxy::unwrap(&server, client, service.refusal()).await else {
+        return;
+    };
     match service {
         Service::Smtp => smtp::serve(server, (conn, place), Role::Mx).await,
         Service::Submission => smtp::serve(server, (conn, place), Role::Submission).await,

@@ -8,6 +8,7 @@ use super::quota;
 use super::receive::{Envelope, Incoming, Known, owns_all, skip};
 use super::server::Server;
 use crate::config::Config;
+use crate::config::checks::Trust;
 use crate::limits::{
     BODY_BUFFER_WAIT_SECS, LOOKUP_KEPT_SECS, LOOKUPS_KEPT_MAX, RECIPIENTS_SHARE_BYTES,
     SMTP_COMMAND_SECS, SMTP_CONTENT_SECS, SMTP_CROWDED_COMMAND_SECS, SMTP_REPLY_SECS,
@@ -342,6 +343,10 @@ impl<'s> Dialogue<'s> {
 
     /// Why nothing is taken from a sender. What else is known of it stays for the verdict on the content.
     async fn judge_sender(&mut self, sender: Option<Address>) -> Option<Reply> {
+        if self.relay() == Some(Trust::Received) {
+            // Who stands behind it is not known yet.
+            return None;
+        }
         let facts = Facts {
             asked: Asked {
                 client: self.conn.peer().ip(),
@@ -510,10 +515,19 @@ impl<'s> Dialogue<'s> {
         }
     }
 
+    /// How the client is trusted to tell who stands behind it.
+    fn relay(&self) -> Option<Trust> {
+        match self.conn.proxy() {
+            Some(_) => Some(Trust::Proxy),
+            None => self.config.checks.relay(self.conn.peer().ip()),
+        }
+    }
+
     fn client(&self) -> Client {
         Client {
             role: self.role,
             peer: self.conn.peer().ip(),
+            relay: self.relay(),
             tls: self.conn.tls().map(|tls| (tls.version, tls.cipher)),
         }
     }
@@ -531,6 +545,7 @@ fn target_bytes(target: &Target) -> usize {
 struct Client {
     role: Role,
     peer: IpAddr,
+    relay: Option<Trust>,
     tls: Option<(&'static str, &'static str)>,
 }
 
@@ -546,6 +561,7 @@ fn envelope<'e>(
         role: client.role,
         hello: session.hello(),
         peer: client.peer,
+        relay: client.relay,
         tls: client.tls,
         login,
         config,

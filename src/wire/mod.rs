@@ -17,6 +17,7 @@ pub mod line;
 pub mod mime;
 pub mod mta_sts;
 pub mod network;
+pub mod proxy;
 pub mod report;
 pub mod sasl;
 pub mod scram;

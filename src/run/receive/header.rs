@@ -1,6 +1,8 @@
 //! What the header block of a message leads to: refused, or fields in front of it and ranges that are not served.
 
 use super::{Envelope, TROUBLE};
+use crate::config::checks::Checks;
+use crate::limits::RECEIVED_HEADERS_MAX;
 use crate::policy::authentic::{Asked, fields};
 use crate::policy::{accept, submit};
 use crate::run::authentic::sane_seconds;
@@ -10,6 +12,7 @@ use crate::session::smtp::Route;
 use crate::store::state::Target;
 use crate::store::{AccountId, StoreError};
 use crate::wire::address::Address;
+use crate::wire::header::{Fields, received};
 use crate::wire::smtp::Reply;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -38,8 +41,34 @@ impl Origin {
             helo: envelope
                 .hello
                 .map_or_else(Box::default, |hello| hello.name.clone()),
-            relayed: false,
+            relayed: envelope.relay.is_some(),
         }
+    }
+
+    /// Who stands behind a trusted relay, by the fields that it wrote; the relay itself, where they name nobody else.
+    ///
+    /// The top-most Received field is the relay's. Hops between relays on the list, and inside of one (a filter on
+    /// loopback), are passed over: the next field was written by a trusted host as well.
+    pub(super) fn behind(self, block: &[u8], checks: &Checks) -> Origin {
+        let fields = Fields::new(block).filter(|field| field.is("Received"));
+        let mut origin = Origin {
+            relayed: true,
+            ..self
+        };
+        for field in fields.take(RECEIVED_HEADERS_MAX) {
+            let Some(from) = received::from(field.value) else {
+                return origin;
+            };
+            if from.address.is_loopback() {
+                continue;
+            }
+            origin.client = from.address;
+            origin.helo = from.helo.into();
+            if checks.relay(from.address).is_none() {
+                return origin;
+            }
+        }
+        origin
     }
 
     /// The question that the checks answer. `seconds`: our clock.

@@ -3,7 +3,7 @@
 use super::Envelope;
 use crate::policy::authentic::verdict::{self, Action, Circumstances, Verdict};
 use crate::policy::authentic::{Asked, Outcome};
-use crate::policy::sender::{self, AfterContent};
+use crate::policy::sender::{self, AfterContent, Decision};
 use crate::run::authentic::{Deferred, Found, brief};
 use crate::session::smtp::Recipient;
 use crate::store::change::Into;
@@ -45,9 +45,10 @@ impl MailPlace {
 pub(super) fn judge(
     found: &Found,
     asked: &Asked<'_>,
-    relayed: bool,
+    behind: Option<&Decision>,
     envelope: &Envelope<'_>,
 ) -> Judged {
+    let relayed = envelope.relay.is_some();
     let author = found.verdicts.author.as_ref().map(|author| author.as_str());
     let authentic = envelope.authentic;
     let verdict = verdict::judge(
@@ -67,7 +68,7 @@ pub(super) fn judge(
             _ => authentic.note(author, Deferred::No),
         }
     }
-    let verdict = with_lists(verdict, found, relayed, envelope);
+    let verdict = with_lists(verdict, found, behind, envelope);
     let (mut refused, mut place) = match verdict.action {
         Action::Accept => (None, MailPlace::Inbox),
         Action::Junk => (None, MailPlace::Junk),
@@ -94,10 +95,18 @@ pub(super) fn judge(
 fn with_lists(
     mut verdict: Verdict,
     found: &Found,
-    relayed: bool,
+    behind: Option<&Decision>,
     envelope: &Envelope<'_>,
 ) -> Verdict {
-    let taken = envelope.taken;
+    let taken = match behind {
+        Some(Decision::Take(taken)) => Some(taken),
+        Some(Decision::Refuse(refusal)) => {
+            verdict.action = Action::Junk;
+            verdict.reason = refusal.reason.clone();
+            return verdict;
+        }
+        None => envelope.taken,
+    };
     verdict.lines.extend(
         taken
             .into_iter()
@@ -116,9 +125,9 @@ fn with_lists(
             verdict.reason = format!("allow list: {entry}");
         }
         AfterContent::Refuse(refusal) => {
-            verdict.action = match relayed {
-                true => Action::Junk,
-                false => Action::Reject(refusal.reply),
+            verdict.action = match envelope.relay {
+                Some(_) => Action::Junk,
+                None => Action::Reject(refusal.reply),
             };
             verdict.reason = refusal.reason;
         }

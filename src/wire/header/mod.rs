@@ -4,6 +4,7 @@ mod addresses;
 pub mod authentication_results;
 mod date;
 mod fields;
+pub mod received;
 mod trace;
 mod writer;
 

@@ -1,8 +1,11 @@
 //! Dialogues as documents: every transcript under `tests/dialog/` is played against the program.
 //!
+//! `tests/dialog/checks/*.txt` are about whom to believe (`dialog/checks.rs`).
 //! `tests/dialog/smtp/*.txt` run twice: against the rules alone (`session/smtp` with the framers of `wire`), and
 //! over a real socket against `run/smtp` with a store. What a line means stands in `dialog/transcript.rs`.
 
+#[path = "dialog/checks.rs"]
+mod checks;
 #[path = "dialog/live_box.rs"]
 mod live_box;
 #[path = "dialog/smtp_corpus.rs"]

@@ -123,12 +123,17 @@ impl LiveBox {
 
     /// Messages in somebody's INBOX.
     pub async fn stored(&self, local: &str) -> usize {
+        self.stored_in(local, "INBOX").await
+    }
+
+    /// Messages in one of somebody's mailboxes.
+    pub async fn stored_in(&self, local: &str, mailbox: &'static str) -> usize {
         let account = self.account(local).await;
-        let inbox = self
+        let row = self
             .server
             .lanes
-            .read(move |reader| reader.mailbox(account, "INBOX").unwrap());
-        inbox.await.map_or(0, |row| row.messages as usize)
+            .read(move |reader| reader.mailbox(account, mailbox).unwrap());
+        row.await.map_or(0, |row| row.messages as usize)
     }
 
     /// Entries in the queue.
@@ -142,18 +147,18 @@ impl LiveBox {
 
     /// The last message in somebody's INBOX, as served.
     pub async fn last(&self, local: &str) -> String {
-        let account = self.account(local).await;
-        let inbox = self
-            .server
-            .lanes
-            .read(move |reader| reader.mailbox(account, "INBOX").unwrap().unwrap());
-        let uid = inbox.await.uid_next - 1;
-        String::from_utf8(self.message(local, uid).await).unwrap()
+        self.last_in(local, "INBOX").await
     }
 
-    /// A message in somebody's INBOX, as served.
-    pub async fn message(&self, local: &str, uid: u32) -> Vec<u8> {
-        self.message_in(local, "INBOX", uid).await
+    /// The last message in one of somebody's mailboxes, as served.
+    pub async fn last_in(&self, local: &str, mailbox: &'static str) -> String {
+        let account = self.account(local).await;
+        let row = self
+            .server
+            .lanes
+            .read(move |reader| reader.mailbox(account, mailbox).unwrap().unwrap());
+        let uid = row.await.uid_next - 1;
+        String::from_utf8(self.message_in(local, mailbox, uid).await).unwrap()
     }
 
     /// A message in one of somebody's mailboxes, as served; nothing where there is none.

@@ -125,6 +125,7 @@ impl World {
                     return Err(format!("{at}: {stored} messages of {who}"));
                 }
             }
+            Step::Holds(..) | Step::Field(..) => unreachable!("asks a store"),
             Step::Queued(at, count) => {
                 if self.queued != *count {
                     return Err(format!("{at}: {} entries in the queue", self.queued));

@@ -1,9 +1,9 @@
 //! Plays transcripts over a real socket against `run/smtp` with a store behind it.
 
 use crate::live_box::LiveBox;
-use crate::transcript::{Step, Transcript, matches};
+use crate::transcript::{Has, Step, Transcript, matches};
 use pillarbox::net::listen::{self, Gate, Listener};
-use pillarbox::run::smtp;
+use pillarbox::run::{proxy, smtp};
 use pillarbox::session::smtp::Role;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -47,7 +47,12 @@ async fn connect_through(
     plain.set_nodelay(true).unwrap();
     plain.write_all(early).await.unwrap();
     let accepted = listener.accept(gate, b"").await;
-    tokio::spawn(smtp::serve(live.server.clone(), accepted, role));
+    let server = live.server.clone();
+    tokio::spawn(async move {
+        if let Some(client) = proxy::unwrap(&server, accepted, b"").await {
+            smtp::serve(server, client, role).await;
+        }
+    });
     let mut client = Client {
         stream: None,
         plain: Some(plain),
@@ -108,6 +113,21 @@ pub async fn play(live: &LiveBox, transcript: &Transcript, number: u8) -> Result
                     format!("{entries} entries in the queue")
                 })
             }
+            Step::Holds(at, who, mailbox, count) => {
+                let stored = live.stored_in(who, mailbox).await;
+                check(stored == *count, *at, || {
+                    format!("{stored} messages in {mailbox} of {who}")
+                })
+            }
+            Step::Field(at, who, mailbox, has, pattern) => {
+                let message = live.last_in(who, mailbox).await;
+                let header = message.split("\r\n\r\n").next().unwrap_or_default();
+                let header = header.replace("\r\n ", " ").replace("\r\n\t", " ");
+                let found = header.split("\r\n").any(|field| matches(pattern, field));
+                check(found == (*has == Has::Yes), *at, || {
+                    format!("{pattern:?}: {found} in {header}")
+                })
+            }
             step => client.play(live, step).await,
         };
         result.map_err(|why| format!("{}:{why}", transcript.name))?;
@@ -145,7 +165,9 @@ impl Client {
                     format!("should be waiting: {line:?}")
                 })?;
             }
-            Step::Stored(..) | Step::Queued(..) => unreachable!("done by the caller"),
+            Step::Stored(..) | Step::Queued(..) | Step::Holds(..) | Step::Field(..) => {
+                unreachable!("done by the caller")
+            }
         }
         Ok(())
     }

@@ -39,6 +39,25 @@ pub enum Step {
     Quiet(usize),
     Stored(usize, String, usize),
     Queued(usize, usize),
+    /// Messages in a mailbox.
+    Holds(usize, String, &'static str, usize),
+    /// Whether the last message of a mailbox has such a field.
+    Field(usize, String, &'static str, Has, String),
+}
+
+/// Whether something is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Has {
+    Yes,
+    No,
+}
+
+fn mailbox(name: &str) -> &'static str {
+    match name {
+        "INBOX" => "INBOX",
+        "Junk" => "Junk",
+        other => panic!("no mailbox: {other}"),
+    }
 }
 
 impl Transcript {
@@ -66,6 +85,12 @@ impl Transcript {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every value of a setting.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.settings.iter().filter(move |(key, _)| key == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
     fn line(&mut self, at: usize, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match (
@@ -75,6 +100,18 @@ impl Transcript {
         ) {
             (_, ["role", role]) => self.role = role.to_string(),
             (_, ["set", key, value]) => self.settings.push((key.to_string(), value.to_string())),
+            (_, ["dns", ..]) => self.settings.push(("dns".into(), line[4..].to_string())),
+            (_, ["JUNK", who, count]) => {
+                let count = count.parse().unwrap();
+                self.steps
+                    .push(Step::Holds(at, who.to_string(), "Junk", count));
+            }
+            (_, [has @ ("HAS" | "LACKS"), who, place, ..]) => {
+                let pattern = line.splitn(4, ' ').nth(3).unwrap().to_string();
+                let has = if *has == "HAS" { Has::Yes } else { Has::No };
+                let (who, place) = (who.to_string(), mailbox(place));
+                self.steps.push(Step::Field(at, who, place, has, pattern));
+            }
             (_, ["TLS"]) => self.steps.push(Step::Tls),
             (_, ["CLOSED"]) => self.steps.push(Step::Closed(at)),
             (_, ["QUIET"]) => self.steps.push(Step::Quiet(at)),

@@ -46,11 +46,12 @@ async fn deliver(live: &LiveBox, sender: &str, message: &[u8]) -> String {
     let mut client = smtp_socket::connect(live, Role::Mx, 6, b"").await;
     let envelope =
         format!("HELO mx.test\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<anna@box.test>\r\nDATA\r\n");
+    client.line().await.unwrap();
     client.send(envelope.as_bytes()).await;
-    client.send(&[message, b".\r\n"].concat()).await;
-    for _ in ["banner", "HELO", "MAIL", "RCPT", "DATA"] {
+    for _ in ["HELO", "MAIL", "RCPT", "DATA"] {
         client.line().await.unwrap();
     }
+    client.send(&[message, b".\r\n"].concat()).await;
     client.line().await.unwrap()
 }
 

@@ -3,7 +3,12 @@
 //! `{"check": "spf", "zone": {..}, "client": "192.0.2.1", "helo": "..", "sender": "local@domain" or ""}` gives
 //! `{"outcome": "pass", "reason": "..", "explanation": ".." or null}`. `{"check": "signatures", "zone": {..},
 //! "message": "..", "now": seconds or null}` gives DKIM and ARC of a message whose characters are octets. Zones are as in `zone.rs`.
+//! `{"check": "write", "helo": "..", "sender": "..", "values": {..}}` gives the fields that are written (`results.rs`),
+//! `{"check": "read", "value": "..", "names": [..]}` what an Authentication-Results field says and whether it claims to
+//! be written by one of the names.
 
+#[path = "results.rs"]
+mod results;
 #[path = "signatures.rs"]
 mod signatures;
 #[path = "zone.rs"]
@@ -21,6 +26,8 @@ fn main() -> io::Result<()> {
         let result = match case["check"].as_str() {
             Some("spf") => spf(&case),
             Some("signatures") => of_message(&case),
+            Some("write") => results::write(&case),
+            Some("read") => results::read(&case),
             other => panic!("no such check: {other:?}"),
         };
         writeln!(out, "{result}")?;

@@ -105,7 +105,7 @@ fn results(out: &mut Vec<u8>, asked: &Asked<'_>, verdicts: &Verdicts) {
     if verdicts.arc.sets > 0 {
         results = results
             .method("arc", verdicts.arc.outcome.as_str())
-            .property("reason", &verdicts.arc.reason)
+            .reason(&verdicts.arc.reason)
             .property("smtp.remote-ip", &client);
     }
     let checked = &verdicts.dmarc;
@@ -114,7 +114,7 @@ fn results(out: &mut Vec<u8>, asked: &Asked<'_>, verdicts: &Verdicts) {
         checked.outcome,
         Outcome::Fail | Outcome::TempError | Outcome::PermError
     ) {
-        results = results.property("reason", &checked.reason);
+        results = results.reason(&checked.reason);
     }
     if let Some(author) = &verdicts.author {
         results = results.property("header.from", author.as_str());
@@ -133,7 +133,7 @@ fn spf_results<'a>(results: Results<'a>, asked: &Asked<'_>, verdicts: &Verdicts)
     let Some(sender) = asked.sender else {
         return results
             .method("spf", mail_from.outcome.as_str())
-            .property("reason", problem(mail_from))
+            .reason(problem(mail_from))
             .property("smtp.helo", asked.helo);
     };
     let address = match sender.is_ascii() {
@@ -142,13 +142,13 @@ fn spf_results<'a>(results: Results<'a>, asked: &Asked<'_>, verdicts: &Verdicts)
     };
     let results = results
         .method("spf", mail_from.outcome.as_str())
-        .property("reason", problem(mail_from))
+        .reason(problem(mail_from))
         .property("smtp.mailfrom", &address);
     match verdicts.spf_helo.outcome {
         Outcome::None => results,
         outcome => results
             .method("spf", outcome.as_str())
-            .property("reason", problem(&verdicts.spf_helo))
+            .reason(problem(&verdicts.spf_helo))
             .property("smtp.helo", asked.helo),
     }
 }
@@ -164,7 +164,7 @@ fn problem(checked: &spf::Checked) -> &str {
 fn dkim_result<'a>(results: Results<'a>, signature: &dkim::Checked) -> Results<'a> {
     results
         .method("dkim", signature.outcome.as_str())
-        .property("reason", &signature.reason)
+        .reason(&signature.reason)
         .property("header.d", &signature.domain)
         .property("header.i", &signature.identity)
         .property("header.s", &signature.selector)

@@ -1,7 +1,7 @@
 //! Authentication-Results (RFC 8601) and the values of Received-SPF (RFC 7208 section 9.1), written and read; and
 //! fields that claim to be written by somebody, found in every form that a reader might understand.
 //!
-//! Every value goes through [`encode`], whoever it comes from: a word, a quoted string, or nothing at all.
+//! Every value goes through [`encode`] or its kin, whoever it comes from: a word, a quoted string, or nothing at all.
 
 mod claim;
 mod lexer;
@@ -22,7 +22,7 @@ pub struct Results<'a> {
 impl<'a> Results<'a> {
     /// Starts with the name of who says it.
     pub fn new(out: &'a mut Vec<u8>, authserv_id: &str) -> Results<'a> {
-        let name = encode(authserv_id).unwrap_or_else(|| "unknown".into());
+        let name = encode_word(authserv_id).unwrap_or_else(|| "unknown".into());
         Results {
             field: FieldWriter::new(out, "Authentication-Results", Charset::Ascii).word(&name),
             count: 0,
@@ -40,9 +40,18 @@ impl<'a> Results<'a> {
         }
     }
 
-    /// `name=value`, where the value can be said. `name` is `reason`, or `smtp.mailfrom` and the like.
+    /// `reason="value"`, where the value can be said; in front of the properties.
+    pub fn reason(self, value: &str) -> Self {
+        self.pair("reason", encode_word(value))
+    }
+
+    /// `name=value`, where the value can be said. `name` is `smtp.mailfrom` and the like.
     pub fn property(self, name: &'static str, value: &str) -> Self {
-        match encode(value) {
+        self.pair(name, encode(value))
+    }
+
+    fn pair(self, name: &'static str, value: Option<String>) -> Self {
+        match value {
             Some(value) if !self.is_full() => {
                 self.field(|field| field.word(&format!("{name}={value}")))
             }
@@ -70,24 +79,34 @@ impl<'a> Results<'a> {
     }
 }
 
-/// A value as it may stand in a field: a word (an address in plain words too), otherwise a quoted string. None where
-/// it is empty, longer than `AUTHENTICATION_VALUE_BYTES_MAX`, or has anything but printable ASCII.
+/// The value of a property: a word, or an address in plain words; otherwise a quoted string. None where it is empty,
+/// longer than `AUTHENTICATION_VALUE_BYTES_MAX`, or has anything but printable ASCII.
 pub fn encode(value: &str) -> Option<String> {
-    let plain = |text: &str| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|octet| octet.is_ascii_alphanumeric() || b"-_.+".contains(&octet))
-    };
-    let dotted = |text: &str| plain(text) && text.split('.').all(|atom| !atom.is_empty());
+    let dotted = |text: &str| is_word(text) && text.split('.').all(|atom| !atom.is_empty());
     let address = |(local, domain): (&str, &str)| {
         (local.is_empty() || dotted(local)) && dotted(domain) && !domain.contains(['_', '+'])
     };
-    let bare = plain(value) || value.split_once('@').is_some_and(address);
-    match bare && value.len() <= AUTHENTICATION_VALUE_BYTES_MAX {
+    match value.split_once('@').is_some_and(address) && fits(value) {
+        true => Some(value.into()),
+        false => encode_word(value),
+    }
+}
+
+/// A value as a word or a quoted string.
+pub fn encode_word(value: &str) -> Option<String> {
+    match is_word(value) && fits(value) {
         true => Some(value.into()),
         false => encode_quoted(value),
     }
+}
+
+fn is_word(text: &str) -> bool {
+    let good = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.+".contains(&octet);
+    !text.is_empty() && text.bytes().all(good)
+}
+
+fn fits(value: &str) -> bool {
+    (1..=AUTHENTICATION_VALUE_BYTES_MAX).contains(&value.len())
 }
 
 /// A value as a dot-atom or a quoted string, as Received-SPF has them.
@@ -98,15 +117,14 @@ pub fn encode_atom(value: &str) -> Option<String> {
                 .bytes()
                 .all(|octet| octet.is_ascii_alphanumeric() || b"-_+".contains(&octet))
     };
-    match value.split('.').all(atom) && value.len() <= AUTHENTICATION_VALUE_BYTES_MAX {
+    match value.split('.').all(atom) && fits(value) {
         true => Some(value.into()),
         false => encode_quoted(value),
     }
 }
 
 fn encode_quoted(value: &str) -> Option<String> {
-    let fits = (1..=AUTHENTICATION_VALUE_BYTES_MAX).contains(&value.len());
-    if !fits || !value.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+    if !fits(value) || !value.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
         return None;
     }
     let mut quoted = String::with_capacity(value.len() + 2);

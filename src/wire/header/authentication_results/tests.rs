@@ -19,7 +19,7 @@ fn a_field() {
             .method("spf", "pass")
             .property("smtp.mailfrom", "anna@example.org")
             .method("dkim", "fail")
-            .property("reason", "body hash did not match")
+            .reason("body hash did not match")
             .property("header.d", "example.org")
             .property("header.b", "abc/+=12")
     });
@@ -80,6 +80,8 @@ fn values_are_words_or_quoted_or_left_out() {
             "{value:?}"
         );
     }
+    assert_eq!(encode_word("a@b").as_deref(), Some("\"a@b\""));
+    assert_eq!(encode_word("a-b").as_deref(), Some("a-b"));
     assert_eq!(encode_atom("a@b").as_deref(), Some("\"a@b\""));
     assert_eq!(encode_atom("a.b").as_deref(), Some("a.b"));
     assert_eq!(encode_atom("a..b").as_deref(), Some("\"a..b\""));

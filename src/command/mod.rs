@@ -16,6 +16,7 @@ pub mod mail;
 mod password;
 mod progress;
 pub mod queue;
+pub mod reports;
 pub mod self_signed;
 pub mod serve;
 pub mod service;
@@ -78,6 +79,12 @@ const VERBS: &[Verb] = &[
         summary: "mail that waits for recipients elsewhere",
         help: queue::HELP,
         run: queue::run,
+    },
+    Verb {
+        name: "reports",
+        summary: "what others say of mail in your name, and what you report",
+        help: reports::HELP,
+        run: reports::run,
     },
     Verb {
         name: "mail",

@@ -11,3 +11,4 @@ pub mod pieces;
 pub mod received;
 #[cfg(test)]
 mod tests;
+pub mod words;

@@ -2,7 +2,7 @@
 //! itself.
 
 use super::request::{Answer, End, OnAliases, Request, Secret};
-use super::rows;
+use super::{reports, rows};
 use crate::limits::CONTROL_ROWS_MAX;
 use crate::run::lanes::{Lanes, now_millis};
 use crate::run::login::Login;
@@ -104,6 +104,10 @@ pub async fn execute(hands: &Hands, request: Request) -> Done {
             let queue = QueueId(id);
             hands.counted(Change::QueueDrop { queue }).await
         }
+        Request::ReportsList { after } => reports::list(hands, after).await,
+        Request::ReportsShow { id, after } => reports::show(hands, id, after).await,
+        Request::ReportsSent { after } => reports::sent(hands, after).await,
+        Request::ReportsPending { after } => reports::pending(hands, after).await,
         Request::MailExpunged { account } => mail_expunged(hands, &account).await,
         Request::MailUndelete { account, emails } => {
             let account = hands.account(&account).await?;

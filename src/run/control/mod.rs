@@ -3,10 +3,12 @@
 //! a line each, then the line that ends it.
 
 mod execute;
+mod reports;
 mod request;
 mod rows;
 
 pub use execute::{Hands, execute, settle};
+pub use reports::shown as report_shown;
 pub use request::{Answer, End, Line, OnAliases, Request, Secret};
 
 use super::server::Server;

@@ -92,6 +92,20 @@ pub enum Request {
     QueueDrop {
         id: u64,
     },
+    ReportsList {
+        after: u64,
+    },
+    /// `after`: rows of the report to pass over.
+    ReportsShow {
+        id: u64,
+        after: u64,
+    },
+    ReportsSent {
+        after: u64,
+    },
+    ReportsPending {
+        after: u64,
+    },
     MailExpunged {
         account: String,
     },

@@ -17,7 +17,7 @@ use super::server::Server;
 use crate::limits::{CLOCK_SECONDS_MIN, REPORT_LOOK_SECS, REPORT_PENDING_SECS, REPORT_WAITING_MAX};
 use crate::policy::report::compose::DAY_SECS;
 use crate::policy::report::observe::Observation;
-use crate::policy::report::pieces::Pending;
+use crate::policy::report::pieces::{Pending, unpack};
 use crate::store::StoreError;
 use crate::store::learned::Learned;
 use crate::store::learned::outgoing::Piece;
@@ -140,6 +140,11 @@ impl Books {
     }
 }
 
+/// Looks what is due at `now` (seconds since 1970), and does it: composes what can be, drops what waited too long.
+pub async fn look(server: &Arc<Server>, now: u64) {
+    send::look(server, now).await;
+}
+
 /// Starts the jobs. They end when the server drains; what is not written then is written by [`Reports::flush`].
 pub fn start(server: &Arc<Server>) {
     tokio::spawn(write_pieces(server.clone()));
@@ -173,7 +178,7 @@ async fn send_daily(server: Arc<Server>) {
             () = tokio::time::sleep(Duration::from_secs(REPORT_LOOK_SECS)) => {}
         }
         if let Some(now) = clock() {
-            send::look(&server, now).await;
+            look(&server, now).await;
         }
     }
 }
@@ -192,13 +197,41 @@ async fn read_arrivals(server: Arc<Server>, mut waiting: mpsc::Receiver<Arrival>
 }
 
 /// Looks at what was learned, in a reader's lane; None when nothing was.
-pub(super) async fn look_at<R: Send + 'static>(
+pub(in crate::run) async fn look_at<R: Send + 'static>(
     lanes: &Lanes,
     work: impl FnOnce(&Learned) -> Result<R, StoreError> + Send + 'static,
 ) -> Result<Option<R>, StoreError> {
     lanes
         .disk(move |shared| Learned::look(shared.dir())?.as_ref().map(work).transpose())
         .await
+}
+
+/// Every observation of a day, piece by piece in a reader's lane.
+pub(in crate::run) async fn each_piece<T: Send + 'static>(
+    lanes: &Lanes,
+    day: u64,
+    mut whole: T,
+    mut add: impl FnMut(&mut T, Observation) + Send + 'static,
+) -> Result<T, StoreError> {
+    let mut after = 0;
+    loop {
+        let next;
+        (whole, add, next) = lanes
+            .disk(move |shared| {
+                let piece = Learned::look(shared.dir()).and_then(|learned| {
+                    learned.map_or(Ok(None), |learned| learned.piece(day, after))
+                });
+                if let Ok(Some((_, octets))) = &piece {
+                    unpack(octets, &mut |observation| add(&mut whole, observation));
+                }
+                (whole, add, piece)
+            })
+            .await;
+        match next? {
+            Some((id, _)) => after = id,
+            None => return Ok(whole),
+        }
+    }
 }
 
 /// Seconds since 1970; None while the clock is not sane.

@@ -1,13 +1,12 @@
 //! The daily reports of ours: which domains, who gets them, into the queue.
 
 use super::super::server::Server;
-use super::look_at;
+use super::{each_piece, look_at};
 use crate::limits::{LARGE_MESSAGE_BYTES, REPORT_SENT_DAYS, REPORT_TRIED_SECS};
 use crate::policy::report::compose::{self, About, DAY_SECS, Reporter};
 use crate::policy::report::destination::{Destination, Wanted, destinations, wanted};
 use crate::policy::report::gather::{Census, Gathered};
 use crate::policy::report::observe::Observation;
-use crate::policy::report::pieces::unpack;
 use crate::store::change::{
     Content, Delivery, Into, LocalDelivery, Message, Outcome, RemoteDelivery,
 };
@@ -398,14 +397,14 @@ fn own_domain(reader: &mut Reader, hostname: &Domain) -> Result<Option<Domain>, 
 /// Which domains a day has, piece by piece in a reader's lane.
 async fn census(server: &Server, day: u64) -> Result<Census, StoreError> {
     let add = |census: &mut Census, observation: Observation| census.add(&observation);
-    each_piece(server, day, Census::default(), add).await
+    each_piece(&server.lanes, day, Census::default(), add).await
 }
 
 /// One domain's rows of a day.
 async fn gather(server: &Server, about: About<'_>) -> Result<Gathered, StoreError> {
     let domain: Box<str> = about.domain.into();
     each_piece(
-        server,
+        &server.lanes,
         about.day,
         Gathered::default(),
         move |gathered, observation| {
@@ -415,32 +414,4 @@ async fn gather(server: &Server, about: About<'_>) -> Result<Gathered, StoreErro
         },
     )
     .await
-}
-
-async fn each_piece<T: Send + 'static>(
-    server: &Server,
-    day: u64,
-    mut whole: T,
-    mut add: impl FnMut(&mut T, Observation) + Send + 'static,
-) -> Result<T, StoreError> {
-    let mut after = 0;
-    loop {
-        let next;
-        (whole, add, next) = server
-            .lanes
-            .disk(move |shared| {
-                let piece = Learned::look(shared.dir()).and_then(|learned| {
-                    learned.map_or(Ok(None), |learned| learned.piece(day, after))
-                });
-                if let Ok(Some((_, octets))) = &piece {
-                    unpack(octets, &mut |observation| add(&mut whole, observation));
-                }
-                (whole, add, piece)
-            })
-            .await;
-        match next? {
-            Some((id, _)) => after = id,
-            None => return Ok(whole),
-        }
-    }
 }

@@ -1,15 +1,17 @@
 //! A resolver that answers lines: `NAME TYPE` on standard input, one tab-separated line for each answer on standard output,
-//! in the order in which they become known. `memory` prints what its cache holds; the end of input ends it.
+//! in the order in which they become known. A line `done` waits for all answers and says so; the end of input ends it.
 //!
-//! `--root ADDRESS` (several), `--anchors FILE`, `--no-ipv6`, `--forward ADDRESS[#NAME]` (several), `--quiet` (only a line
-//! at the end: how many of each outcome), `--window N` (so many questions at once, 64 if not said).
+//! `--root ADDRESS` (several), `--anchors FILE`, `--no-ipv6`, `--forward ADDRESS[#NAME]` (several), `--quiet` (no answers,
+//! `done` says how many of each outcome), `--window N` (so many questions at once, 64 if not said).
 //!
 //! tests/dns/run asks through this: one process is one resolver with one cache.
 
 use pillarbox::net::resolve::{Forwarder, Resolver, Source};
 use pillarbox::wire::dns::{Answer, Kind, Name, Outcome, Question, Record, Security};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -90,8 +92,12 @@ async fn talk(options: Options) -> Result<(), String> {
     let resolver = Resolver::new(options.source)?;
     let mut lines = standard_input();
     let places = Arc::new(Semaphore::new(options.window));
-    let counts = std::rc::Rc::new(std::cell::RefCell::new(BTreeMap::<&str, usize>::new()));
+    let counts = Rc::new(RefCell::new(BTreeMap::<&str, usize>::new()));
     while let Some(line) = lines.recv().await {
+        if line == "done" {
+            all_done(&places, options.window, &counts).await;
+            continue;
+        }
         let Some((name, kind)) = line.split_once(' ') else {
             println!("unknown line: {line}");
             continue;
@@ -115,11 +121,18 @@ async fn talk(options: Options) -> Result<(), String> {
             }
         });
     }
-    let _all = places.acquire_many(options.window as u32).await;
-    for (word, count) in counts.borrow().iter() {
-        println!("{word} {count}");
-    }
+    all_done(&places, options.window, &counts).await;
     Ok(())
+}
+
+/// Waits until no question is under way; prints and clears the counts.
+async fn all_done(places: &Semaphore, window: usize, counts: &RefCell<BTreeMap<&str, usize>>) {
+    let _all = places.acquire_many(window as u32).await;
+    let counts: Vec<String> = std::mem::take(&mut *counts.borrow_mut())
+        .iter()
+        .map(|(word, count)| format!("{word}={count}"))
+        .collect();
+    println!("done {}", counts.join(" "));
 }
 
 /// Lines as they come, read by a thread of its own.

@@ -18,8 +18,11 @@ class Asker:
 
     def ask(self, *questions, seconds=90):
         """Asks all of them at once; their answers as they come. An error where one does not come or the process ends."""
-        self.process.stdin.write("".join(q + "\n" for q in questions))
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("".join(q + "\n" for q in questions))
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise RuntimeError(f"the resolver ended with {self.process.wait()}") from None
         end, out = time.monotonic() + seconds, []
         while len(out) < len(questions):
             try:
@@ -31,25 +34,53 @@ class Asker:
             out.append(parsed(line))
         return out
 
+    def load(self, questions, seconds=300):
+        """Of a quiet one: asks them all, {outcome: count} when all are answered."""
+        threading.Thread(target=self.feed, args=(questions,), daemon=True).start()
+        try:
+            line = self.lines.get(timeout=seconds)
+        except queue.Empty:
+            raise RuntimeError(f"{len(questions)} questions were not answered within {seconds} s") from None
+        if line is None:
+            raise RuntimeError(f"the resolver ended with {self.process.wait()}")
+        return {word: int(count) for word, _, count in (part.partition("=") for part in line.split()[1:])}
+
+    def feed(self, questions):
+        for at in range(0, len(questions), 500):
+            self.process.stdin.write("".join(q + "\n" for q in questions[at:at + 500]))
+        self.process.stdin.write("done\n")
+        self.process.stdin.flush()
+
     def cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     def memory_kib(self):
-        """Resident, anonymous."""
-        found = {}
-        for line in pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]:
-            key, _, rest = line.partition(":")
-            found[key] = int(rest.split()[0])
-        return found["Rss"], found["Anonymous"]
+        return memory_kib(self.process.pid)
 
     def stop(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
             self.process.kill()
         return self.process.wait()
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_kib(pid):
+    """Resident, anonymous."""
+    found = {}
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        key, _, rest = line.partition(":")
+        found[key] = int(rest.split()[0])
+    return found["Rss"], found["Anonymous"]
 
 
 def parsed(line):

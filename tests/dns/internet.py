@@ -45,7 +45,7 @@ class Internet:
     def __init__(self, top, liars, more=None):
         self.top, self.zones, self.liars, self.processes = pathlib.Path(top), {**read(), **(more or {})}, liars, []
 
-    def start(self):
+    def start(self, liars=True):
         for server in SERVERS:
             (self.top / server).mkdir()
             (self.top / server / "knot.conf").write_text(self.knot_conf(server))
@@ -56,7 +56,8 @@ class Internet:
             self.file(name).write_text(self.zone_text(name, zone))
         for server in SERVERS:
             self.spawn(["knotd", "-c", str(self.top / server / "knot.conf")], server)
-        self.spawn([sys.executable, str(HERE / "liars.py")], "liars")
+        if liars:
+            self.spawn([sys.executable, str(HERE / "liars.py")], "liars")
 
     def spawn(self, command, name):
         log = open(self.top / f"{name}.log", "w")
@@ -137,6 +138,17 @@ def denial(word):
         return ""
     iterations = word.partition(":")[2] or "0"
     return f"    nsec3: on\n    nsec3-iterations: {iterations}\n    nsec3-salt-length: 4\n" + ("    nsec3-opt-out: on\n" if word == "optout" else "")
+
+
+def ready(*more):
+    """Until all servers answer: each Knot for a zone of its last ones, signed, and `more` (server, zone)."""
+    def answered():
+        for server, zone in (("127.1.0.1", "."), ("127.1.1.3", "ip6.arpa"), ("127.1.2.1", "three.example"), *more):
+            got = subprocess.run(["kdig", f"@{server}", "+retry=0", "+time=1", "+dnssec", zone, "DNSKEY"], capture_output=True, text=True).stdout
+            if "RRSIG" not in got:
+                return False
+        return True
+    wait_for(answered, 60, "the little internet did not come up")
 
 
 def wait_for(condition, seconds, what):

@@ -384,6 +384,16 @@ def barren(query):
     return simple("barren.test", query)
 
 
+@liar("zones.test", "127.2.0.81")
+def zones(query):
+    """Every name directly below is a zone of its own, on this server: as many zones as somebody likes to ask for."""
+    parts = query.lower.split(".")
+    if len(parts) <= 2 or parts[-3] == "ns":
+        return simple("zones.test", query)
+    zone = ".".join(parts[-3:])
+    return Zone(zone, {(f"ns.{zone}", "A"): ["127.2.0.81"]}, key=False)(query)
+
+
 @liar("malformed.test", "127.2.0.78")
 def malformed(query):
     first = query.lower.split(".")[0]

@@ -7,14 +7,17 @@ class Sniffer:
     """`questions` grows by (time, server, name as sent, kind, udp|tcp, source port); those of other clients are not counted."""
 
     def __init__(self, ignore=("127.5.", "127.6.")):
-        self.questions, self.ignore = [], ignore
+        self.questions, self.ignore, self.open = [], ignore, True
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.sock.bind(("lo", 0))
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         threading.Thread(target=self.run, daemon=True).start()
 
+    def close(self):
+        self.open = False
+
     def run(self):
-        while True:
+        while self.open:
             frame, (_, _, packet_type, *_) = self.sock.recvfrom(65536)
             if packet_type != socket.PACKET_OUTGOING:  # every packet passes twice
                 try:

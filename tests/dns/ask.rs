@@ -1,12 +1,13 @@
 //! A resolver that answers lines: `NAME TYPE` on standard input, one tab-separated line for each answer on standard output,
 //! in the order in which they become known. A line `done` waits for all answers and says so; the end of input ends it.
 //!
-//! `--root ADDRESS` (several), `--anchors FILE`, `--no-ipv6`, `--forward ADDRESS[#NAME]` (several), `--quiet` (no answers,
-//! `done` says how many of each outcome), `--window N` (so many questions at once, 64 if not said).
+//! `--root ADDRESS` (several), `--anchors FILE`, `--no-ipv6`, `--forward ADDRESS[#NAME]` (several), `--authorities FILE`,
+//! `--clock-unset`, `--quiet` (no answers, `done` says how many of each outcome), `--window N` (so many questions at
+//! once, 32 if not said). A line `size` says what the cache holds.
 //!
 //! tests/dns/run asks through this: one process is one resolver with one cache.
 
-use pillarbox::net::resolve::{Forwarder, Resolver, Source};
+use pillarbox::net::resolve::{Forwarder, Resolver, Setup, Source};
 use pillarbox::wire::dns::{Answer, Kind, Name, Outcome, Question, Record, Security};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 struct Options {
-    source: Source,
+    setup: Setup,
     quiet: bool,
     window: usize,
 }
@@ -31,38 +32,41 @@ fn main() -> Result<(), String> {
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
-    let (mut roots, mut anchors, mut ipv6, mut forwarders) =
-        (Vec::new(), String::new(), true, Vec::new());
-    let (mut quiet, mut window) = (false, 64);
+    let (mut hints, mut anchors, mut authorities) = (String::new(), String::new(), String::new());
+    let (mut ipv6, mut clock_is_set, mut servers) = (true, true, Vec::new());
+    let (mut quiet, mut window) = (false, 32);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} wants a value"));
+        let read = |file: String| std::fs::read_to_string(file).map_err(|error| error.to_string());
         match word.as_str() {
-            "--root" => roots.push(at_53(&value()?)?),
-            "--anchors" => {
-                anchors = std::fs::read_to_string(value()?).map_err(|error| error.to_string())?;
-            }
+            "--root" => hints = hints + &value()? + "\n",
+            "--anchors" => anchors = read(value()?)?,
+            "--authorities" => authorities = read(value()?)?,
             "--no-ipv6" => ipv6 = false,
-            "--forward" => forwarders.push(forwarder(&value()?)?),
+            "--clock-unset" => clock_is_set = false,
+            "--forward" => servers.push(forwarder(&value()?)?),
             "--quiet" => quiet = true,
             "--window" => window = value()?.parse().map_err(|_| "--window: a number")?,
             _ => return Err(format!("unknown: {word}")),
         }
     }
-    let source = match forwarders.is_empty() {
+    let source = match servers.is_empty() {
         true => Source::Recurse {
-            roots,
+            hints,
             anchors,
             ipv6,
             private_servers: true,
         },
         false => Source::Forward {
-            servers: forwarders,
+            servers,
             anchors,
-            authorities: String::new(),
+            authorities,
         },
     };
+    let mut setup = Setup::new(source);
+    setup.clock_is_sane = Arc::new(move || clock_is_set);
     Ok(Options {
-        source,
+        setup,
         quiet,
         window,
     })
@@ -89,13 +93,18 @@ fn forwarder(text: &str) -> Result<Forwarder, String> {
 }
 
 async fn talk(options: Options) -> Result<(), String> {
-    let resolver = Resolver::new(options.source)?;
+    let resolver = Resolver::new(options.setup)?;
     let mut lines = standard_input();
     let places = Arc::new(Semaphore::new(options.window));
     let counts = Rc::new(RefCell::new(BTreeMap::<&str, usize>::new()));
     while let Some(line) = lines.recv().await {
         if line == "done" {
             all_done(&places, options.window, &counts).await;
+            continue;
+        }
+        if line == "size" {
+            let (entries, octets) = resolver.cache_size();
+            println!("size {entries} {octets}");
             continue;
         }
         let Some((name, kind)) = line.split_once(' ') else {

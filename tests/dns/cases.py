@@ -3,7 +3,7 @@ import pathlib, re
 
 HERE = pathlib.Path(__file__).resolve().parent
 TROUBLES = ("bogus", "timeout", "server-failure", "too-much-work", "unreachable", "busy")
-OPTIONS = ("root", "anchors", "ipv6", "forward", "clock", "faults")
+OPTIONS = ("root", "anchors", "ipv6", "forward", "authorities", "clock")
 CONDITION = re.compile(r"^(asked|ttl|cpu)(?:\(([^)]*)\))?(<=|>=|=)(\d+)$|^(why)~(.+)$")
 
 

@@ -428,8 +428,9 @@ def garbage_keys(count, wanted):
 
 
 class KeyTrap(Zone):
-    """CVE-2023-50387: so many keys of one tag, so many signatures of that tag, none of which fits any key."""
-    keys, signatures = 60, 60
+    """CVE-2023-50387: so many keys of one tag, so many signatures of that tag, none of which fits any key. As much of both
+    as messages of 16 KiB hold."""
+    keys, signatures = 15, 45
 
     def __init__(self, name):
         super().__init__(name)
@@ -458,12 +459,12 @@ class KeyTrap(Zone):
 
 class SigTrap(KeyTrap):
     """One set, as many signatures by one key as a message holds: SigJam."""
-    keys, signatures = 1, 150
+    keys, signatures = 1, 50
 
 
 class KeyJam(KeyTrap):
     """The DNSKEY set itself carries as many signatures as keys of one tag, and a DS points at each of these keys: LockCram and HashTrap."""
-    keys = signatures = 60
+    keys, signatures = 16, 35
 
     def prepare(self):
         super().prepare()
@@ -477,7 +478,12 @@ class KeyJam(KeyTrap):
         return True
 
 
-for at, zone in enumerate([KeyTrap("keytrap.test"), SigTrap("sigtrap.test"), KeyJam("keyjam.test")]):
+class KeyFlood(KeyTrap):
+    """The same with messages of 40 KB."""
+    keys = signatures = 130
+
+
+for at, zone in enumerate([KeyTrap("keytrap.test"), SigTrap("sigtrap.test"), KeyJam("keyjam.test"), KeyFlood("keyflood.test")]):
     liar(zone.name, f"127.2.2.{at + 1}", zone.ds())(zone)
 
 
@@ -494,7 +500,7 @@ class Encloser(Zone):
         return out
 
 
-liar("encloser.test", "127.2.2.4", Encloser("encloser.test").ds())(Encloser("encloser.test"))
+liar("encloser.test", "127.2.2.9", Encloser("encloser.test").ds())(Encloser("encloser.test"))
 
 
 @liar("-hijack", "127.3.0.1")

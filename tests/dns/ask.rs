@@ -93,7 +93,7 @@ fn forwarder(text: &str) -> Result<Forwarder, String> {
 }
 
 async fn talk(options: Options) -> Result<(), String> {
-    let resolver = Resolver::new(options.setup)?;
+    let resolver = Resolver::with(options.setup)?;
     let mut lines = standard_input();
     let places = Arc::new(Semaphore::new(options.window));
     let counts = Rc::new(RefCell::new(BTreeMap::<&str, usize>::new()));

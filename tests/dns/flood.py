@@ -11,6 +11,7 @@ FLOODS = {  # what a stranger makes us ask for: how a name is made, how many
 }
 REMEMBERED = [f"{name} A" for name in ("www.ecdsa.test", "www.insecure.test", "www.three.example", "nothere.single.test")]
 GROWTH_KIB_MAX = 6 * 1024   # all that floods may add to a process that has asked a few names: the tables' bounds, and the allocator's holes
+QUESTIONS_MAX = 48          # DNS_QUESTIONS_MAX of limits.rs
 AGAIN_KIB_MAX = 1024        # what the same flood may add when it comes again
 
 
@@ -45,6 +46,11 @@ def flood(run):
         run.sniffer.mark()
         asked = run.sniffer.count(mark)
         yield "names that are asked for all the time survive the floods", None if asked == 0 else f"{asked} questions left for {len(REMEMBERED)} names", f"{asked} asked"
+        crowd = Asker(os.environ["DNS_ASK"], run.anchors["root"], options=["--quiet", "--window", "100"])
+        crowd.load(REMEMBERED)
+        got = crowd.load([f"n{n}.silent.test A" for n in range(60)])
+        yield "more different questions at once than may be under way are refused, not queued", None if got.get("busy", 0) >= 60 - QUESTIONS_MAX and got.get("busy", 0) < 60 else "another number was refused", f"{got}"
+        crowd.stop()
     finally:
         code = asker.stop()
         if code != 0:

@@ -6,7 +6,7 @@ Run as a program it serves all of them.
 """
 import os, selectors, socket, struct, sys, threading, time
 import sign
-from wire import KINDS, NOERROR, NXDOMAIN, REFUSED, SERVFAIL, Query, labels, pack_name, rdata, record, under
+from wire import FORMERR, KINDS, NOERROR, NXDOMAIN, REFUSED, SERVFAIL, Query, labels, pack_name, rdata, record, under
 
 LIARS = {}  # address: (zone, function)
 DS = {}     # zone: DS texts in its parent
@@ -169,7 +169,22 @@ class OthersProof(Zone):
         return super().__call__(query)
 
 
-SIGNED += [OthersProof("othersproof.test"), NoProof("noproof.test"), WrongProof("wrongproof.test"), TypeLie("typelie.test", {("www.typelie.test", "TXT"): ["t"]}), Wild("wild.test"), Stripped("stripped.test")]
+class FakeCut(Zone):
+    """Refers `www` and `cut` to itself as if they were zones, and answers there unsigned: somebody on the way who cannot sign
+    tries to make a part of a signed zone look like an unsigned child. What it says of DS is what the zone has: signed
+    proofs that `www` is no delegation and that `cut` is not there at all."""
+    def __call__(self, query):
+        head = query.lower.removesuffix(self.name).rstrip(".").split(".")
+        if query.kind == "DS" or head[-1] not in ("www", "cut"):
+            return super().__call__(query)
+        child = f"{head[-1]}.{self.name}"
+        if len(head) > 1:  # the child's own data
+            return query.reply([record(query.lower, "A", EVIL)] if query.kind == "A" else [record(query.lower, "NS", f"ns.{self.name}")] if query.kind == "NS" else [])
+        proof = self.nsec_at(child) if child in self.chain else self.nsec_before(child)
+        return query.reply(authority=[record(child, "NS", f"ns.{self.name}"), *proof], additional=[record(f"ns.{self.name}", "A", "127.2.1.19")], aa=False)
+
+
+SIGNED += [FakeCut("fakecut.test"), OthersProof("othersproof.test"), NoProof("noproof.test"), WrongProof("wrongproof.test"), TypeLie("typelie.test", {("www.typelie.test", "TXT"): ["t"]}), Wild("wild.test"), Stripped("stripped.test")]
 for at, zone in enumerate(SIGNED):
     liar(zone.name, f"127.2.1.{at + 1}", zone.ds())(zone)
 plain = Zone("child.stripped.test", key=False)
@@ -382,6 +397,14 @@ def barren(query):
     if query.lower == "key._domainkey.barren.test":
         return query.reply([record(query.name, "TXT", "v=DKIM1")] if query.kind == "TXT" else [], [] if query.kind == "TXT" else [record("barren.test", "SOA", "ns.barren.test h.barren.test 1 2 3 4 60", 60)])
     return simple("barren.test", query)
+
+
+@liar("noedns.test", "127.2.0.82")
+def noedns(query):
+    """A server from before EDNS: FORMERR for every question that has it (RFC 6891 section 7), else the answer."""
+    if struct.unpack_from("!H", query.message, 10)[0]:
+        return query.reply(rcode=FORMERR, aa=False, opt=False)
+    return query.reply([record(query.name, "A", GOOD)], opt=False) if query.lower == "www.noedns.test" and query.kind == "A" else query.reply(authority=[record("noedns.test", "SOA", "ns.noedns.test h.noedns.test 1 2 3 4 60", 60)], opt=False)
 
 
 @liar("zones.test", "127.2.0.81")

@@ -32,14 +32,14 @@ fn main() -> Result<(), String> {
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
-    let (mut hints, mut anchors, mut authorities) = (String::new(), String::new(), String::new());
+    let (mut roots, mut anchors, mut authorities) = (Vec::new(), String::new(), String::new());
     let (mut ipv6, mut clock_is_set, mut servers) = (true, true, Vec::new());
     let (mut quiet, mut window) = (false, 32);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} wants a value"));
         let read = |file: String| std::fs::read_to_string(file).map_err(|error| error.to_string());
         match word.as_str() {
-            "--root" => hints = hints + &value()? + "\n",
+            "--root" => roots.push(at_53(&value()?)?),
             "--anchors" => anchors = read(value()?)?,
             "--authorities" => authorities = read(value()?)?,
             "--no-ipv6" => ipv6 = false,
@@ -52,7 +52,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
     }
     let source = match servers.is_empty() {
         true => Source::Recurse {
-            hints,
+            roots,
             anchors,
             ipv6,
             private_servers: true,

@@ -9,10 +9,12 @@ pub mod author;
 pub mod signatures;
 
 use pillarbox::limits::*;
+use pillarbox::net::resolve::said as dns_said;
 use pillarbox::store::ids::EmailId;
 use pillarbox::store::record::frame::Frame;
 use pillarbox::store::record::{ContentPlace, decode as decode_record, encode as encode_record};
 use pillarbox::wire::address::{Address, Domain};
+use pillarbox::wire::dns::{Kind, Name, Outcome, Question, Record};
 use pillarbox::wire::dot::{ContentReader, LoneLf};
 use pillarbox::wire::header::write_date;
 use pillarbox::wire::imap::command::{parse as parse_imap, tag_of};
@@ -54,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     ("dmarc", author::dmarc),
     ("authentication_results", author::authentication_results),
     ("authors", author::authors),
+    ("dns", dns),
 ];
 
 /// The first octet says how long chunks are; the rest is the input.
@@ -460,5 +463,56 @@ pub fn record(data: &[u8]) {
         let mut again = Vec::new();
         encode_record(&record, &mut again);
         assert_eq!(decode_record(&frame(&again), &again), Ok(record));
+    }
+}
+
+/// A message of a name server, whatever it is, is refused or says records of the kind that was asked, as many and as
+/// long-lived as our bounds allow; the same octets say the same thing, however often they are read.
+pub fn dns(data: &[u8]) {
+    let kinds = [
+        Kind::A,
+        Kind::Aaaa,
+        Kind::Mx,
+        Kind::Txt,
+        Kind::Ptr,
+        Kind::Tlsa,
+        Kind::Cname,
+        Kind::Ns,
+        Kind::Soa,
+    ];
+    for name in ["a.b.test", "b.test", "1.2.0.192.in-addr.arpa"] {
+        let name = Name::parse(name).expect("a name");
+        for kind in kinds {
+            let question = Question::new(name.clone(), kind);
+            let said = dns_said(data, &question);
+            assert_eq!(said, dns_said(data, &question), "it is not the same");
+            let Ok(answer) = said else { continue };
+            assert!(answer.ttl_secs <= DNS_TTL_SECS_MAX, "it lives for ever");
+            let Outcome::Records(records) = &answer.outcome else {
+                continue;
+            };
+            assert!((1..=DNS_ANSWER_RECORDS_MAX).contains(&records.len()));
+            let octets: usize = records.iter().map(dns_record).sum();
+            assert!(
+                octets <= 2 * DNS_MESSAGE_BYTES_MAX + data.len() * 64,
+                "{octets}"
+            );
+        }
+    }
+}
+
+/// A record's octets; its names are names.
+fn dns_record(record: &Record) -> usize {
+    let good = |name: &Name| {
+        assert_eq!(Name::parse(name.as_str()).as_ref(), Some(name));
+        name.as_str().len()
+    };
+    match record {
+        Record::A(_) | Record::Aaaa(_) => 16,
+        Record::Mx { exchange, .. } => exchange.as_ref().map_or(1, good),
+        Record::Txt(text) => text.len(),
+        Record::Ptr(name) | Record::Name(name) => good(name),
+        Record::Tlsa { data, .. } => data.len(),
+        Record::Text(text) => text.len(),
     }
 }

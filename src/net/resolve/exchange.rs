@@ -7,7 +7,7 @@
 use crate::limits::{
     DNS_DATAGRAM_BYTES_MAX, DNS_MESSAGE_BYTES_MAX, DNS_MESSAGE_RECORDS_MAX, DNS_STREAM_MILLIS_MAX,
 };
-use hickory_resolver::proto::op::{Edns, Message, MessageType, Query};
+use hickory_resolver::proto::op::{Edns, Message, MessageType, Query, ResponseCode};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -36,6 +36,8 @@ pub enum Fault {
 pub enum Manner {
     /// Of a server that knows: RD is not set.
     Authoritative,
+    /// The same, without EDNS.
+    Plain,
     /// Of a resolver (RD), which shall leave checking to us (CD).
     Forwarded,
 }
@@ -146,13 +148,21 @@ fn encode(query: &Query, manner: Manner) -> Result<(u16, Vec<u8>), Fault> {
     message.metadata.recursion_desired = manner == Manner::Forwarded;
     message.metadata.checking_disabled = manner == Manner::Forwarded;
     message.queries.push(query.clone());
-    let mut edns = Edns::new();
-    edns.set_max_payload(DNS_DATAGRAM_BYTES_MAX as u16);
-    edns.set_dnssec_ok(true);
-    message.edns = Some(edns);
+    if manner != Manner::Plain {
+        let mut edns = Edns::new();
+        edns.set_max_payload(DNS_DATAGRAM_BYTES_MAX as u16);
+        edns.set_dnssec_ok(true);
+        message.edns = Some(edns);
+    }
     let octets = message.to_vec();
     let octets = octets.map_err(|_| Fault::Nonsense("the question cannot be written"))?;
     Ok((message.metadata.id, octets))
+}
+
+/// Whether a server from before EDNS has not understood the question (RFC 6891 section 7).
+pub fn knows_no_edns(message: &Message) -> bool {
+    let code = message.metadata.response_code;
+    matches!(code, ResponseCode::FormErr | ResponseCode::NotImp) && message.edns.is_none()
 }
 
 /// Whether it is an answer to this question, in whatever case.

@@ -16,6 +16,7 @@ use crate::limits::{
 use crate::wire::dns::TroubleKind;
 use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -294,7 +295,15 @@ impl Iteration {
                 return Err(nobody(zone, query, last, step));
             };
             step.work.query()?;
-            match self.ask_server(server, query, again(&server) as u32).await {
+            let times = again(&server) as u32;
+            let mut answer = self
+                .ask_server(server, query, Manner::Authoritative, times)
+                .await;
+            if answer.as_ref().is_ok_and(exchange::knows_no_edns) {
+                step.work.query()?;
+                answer = self.ask_server(server, query, Manner::Plain, times).await;
+            }
+            match answer {
                 Ok(message) => match said(&message, query, zone, target) {
                     Said::Lame => {
                         step.work.fault();
@@ -313,15 +322,27 @@ impl Iteration {
         }
     }
 
-    async fn ask_server(&self, ip: IpAddr, query: &Query, again: u32) -> Result<Message, Fault> {
+    async fn ask_server(
+        &self,
+        ip: IpAddr,
+        query: &Query,
+        manner: Manner,
+        again: u32,
+    ) -> Result<Message, Fault> {
         let port = self.roots.servers.first().map_or(53, SocketAddr::port);
         let start = Instant::now();
         let wait = self.servers.wait(ip, again);
         let server = SocketAddr::new(ip, port);
-        let answer = exchange::ask(server, query, Manner::Authoritative, wait).await;
+        let answer = exchange::ask(server, query, manner, wait).await;
         match &answer {
             Ok(_) => self.servers.answered(ip, start.elapsed()),
-            Err(Fault::Refused(_)) if ip.is_ipv6() => {
+            // One server's closed port says nothing of the network.
+            Err(Fault::Refused(
+                ErrorKind::NetworkUnreachable
+                | ErrorKind::HostUnreachable
+                | ErrorKind::AddrNotAvailable
+                | ErrorKind::Unsupported,
+            )) if ip.is_ipv6() => {
                 let minute = Instant::now() + Duration::from_secs(60);
                 *lock(&self.no_ipv6_until) = Some(minute);
                 self.servers.silent(ip);

@@ -21,6 +21,7 @@ mod source;
 mod state;
 mod tidy;
 mod validate;
+mod wildcard;
 mod work;
 
 pub use roots::hints;
@@ -31,9 +32,11 @@ pub use work::Counts;
 use crate::limits::{
     DNS_BOGUS_TTL_SECS, DNS_FAILURE_TTL_SECS, DNS_QUESTION_MILLIS_MAX, DNS_QUESTIONS_MAX,
 };
-use crate::wire::dns::{Answer, Name, Outcome, Question, Record, Security, TroubleKind};
+use crate::wire::dns::{Answer, Name, Outcome, Question, Record, Security, Trouble, TroubleKind};
 use ask::{Asker, Checking};
 use cache::Cache;
+use hickory_resolver::proto::op::Query;
+use records::Found;
 use state::Wisdom;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -231,6 +234,32 @@ impl Shared {
         let time = Duration::from_secs(u64::from(secs));
         lock(&self.cache).keep(question.clone(), answer.clone(), bytes, time);
     }
+}
+
+/// What one message says to a question, before signatures are looked at: for tools, and for fuzzers. Times and counts are
+/// within our bounds.
+pub fn said(octets: &[u8], question: &Question) -> Result<Answer, Trouble> {
+    let nonsense = |kind, why: &str| Trouble {
+        kind,
+        why: why.into(),
+    };
+    let failure = |why: &str| nonsense(TroubleKind::ServerFailure, why);
+    let name = records::from_text(&question.name);
+    let name = name.ok_or_else(|| failure("the name cannot be asked"))?;
+    let query = Query::query(name, records::kind(question.kind));
+    let message = exchange::decode(octets).map_err(|fault| failure(&iterate::words(&fault)))?;
+    let message = tidy::answer(message, &query, &query.name.base_name());
+    let message = message.map_err(|stop| nonsense(stop.kind, &stop.why))?;
+    let (outcome, ttl_secs) = match records::read(&message, &query) {
+        Found::Records(records, secs) => (Outcome::Records(records.into()), secs),
+        Found::Alias(_, secs) | Found::NoData(secs) => (Outcome::NoData, secs),
+        Found::NoSuchName(secs) => (Outcome::NoSuchName, secs),
+    };
+    Ok(Answer {
+        outcome,
+        security: Security::Indeterminate,
+        ttl_secs,
+    })
 }
 
 /// A question's place among those under way; given back whatever happens to its task.

@@ -6,8 +6,8 @@
 //! nothing, and that a failure to fetch a key is no wrong signature.
 
 use super::ask::Asker;
-use super::tidy;
 use super::work::{Stop, Work};
+use super::{tidy, wildcard};
 use crate::limits::{DNS_NSEC3_ITERATIONS_BROKEN, DNS_NSEC3_ITERATIONS_MAX};
 use crate::wire::dns::{Security, TroubleKind};
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -16,7 +16,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::Proof;
-use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC3};
+use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC3, RRSIG};
 use hickory_resolver::proto::op::{
     DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode,
 };
@@ -93,13 +93,19 @@ pub async fn check(
     let judged = match response {
         Ok(response) => {
             let message = response.into_message();
-            judge(&message, query).map(|security| (message, security))
+            judge(&message, query).map(|security| match is_sha1_alone(&message) {
+                true => (message, Security::Insecure),
+                false => (message, security),
+            })
         }
         Err(NetError::Dns(DnsError::Nsec {
             response, proof, ..
         })) => match proof {
             // So many iterations of NSEC3 that nobody hashes them.
             Proof::Insecure => Some((response.into_message(), Security::Insecure)),
+            _ if wildcard::may_answer(&response, &query.name) => {
+                Some((response.into_message(), Security::Secure))
+            }
             _ => None,
         },
         Err(error) => {
@@ -118,6 +124,18 @@ pub async fn check(
         )
     };
     judged.ok_or_else(|| work.take_stop().unwrap_or_else(bogus))
+}
+
+/// RFC 9905 section 3: what only SHA-1 vouches for counts as unsigned.
+fn is_sha1_alone(message: &Message) -> bool {
+    let mut signatures = message
+        .answers
+        .iter()
+        .chain(&message.authorities)
+        .filter_map(tidy::signature);
+    // RSASHA1 and RSASHA1-NSEC3-SHA1 by their numbers.
+    let old = |signature: &RRSIG| matches!(u8::from(signature.input().algorithm), 5 | 7);
+    signatures.next().is_some_and(old) && signatures.all(old)
 }
 
 /// None is bogus.

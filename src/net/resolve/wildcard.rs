@@ -14,9 +14,15 @@ use hickory_resolver::proto::rr::{Name, RData, Record};
 /// Whether all answers are signed by a wildcard above `name` and a signed NSEC lets it speak. Proofs of the single
 /// records are the validator's.
 pub fn may_answer(message: &Message, name: &Name) -> bool {
-    let (signatures, records): (Vec<_>, Vec<_>) =
-        message.answers.iter().partition(|record| tidy::signature(record).is_some());
-    if records.is_empty() || records.iter().any(|r| r.proof != Proof::Secure || r.name != *name) {
+    let (signatures, records): (Vec<_>, Vec<_>) = message
+        .answers
+        .iter()
+        .partition(|record| tidy::signature(record).is_some());
+    if records.is_empty()
+        || records
+            .iter()
+            .any(|r| r.proof != Proof::Secure || r.name != *name)
+    {
         return false;
     }
     // The validator marks the signature that it used.
@@ -29,15 +35,22 @@ pub fn may_answer(message: &Message, name: &Name) -> bool {
         return false;
     };
     branches.all(|other| other == branch)
-        && message.authorities.iter().filter_map(secure_nsec).any(|(owner, nsec)| {
-            covers(owner, nsec, name)
-                && shared_labels(owner, name).max(shared_labels(nsec.next_domain_name(), name)) == branch
-        })
+        && message
+            .authorities
+            .iter()
+            .filter_map(secure_nsec)
+            .any(|(owner, nsec)| {
+                covers(owner, nsec, name)
+                    && shared_labels(owner, name).max(shared_labels(nsec.next_domain_name(), name))
+                        == branch
+            })
 }
 
 fn secure_nsec(record: &Record) -> Option<(&Name, &NSEC)> {
     match &record.data {
-        RData::DNSSEC(DNSSECRData::NSEC(nsec)) if record.proof == Proof::Secure => Some((&record.name, nsec)),
+        RData::DNSSEC(DNSSECRData::NSEC(nsec)) if record.proof == Proof::Secure => {
+            Some((&record.name, nsec))
+        }
         _ => None,
     }
 }
@@ -77,16 +90,31 @@ mod tests {
     #[test]
     fn an_nsec_that_begins_at_the_wildcard() {
         assert!(speaks("*.z.test.", "www.z.test.", "any.z.test.", 2));
-        assert!(speaks("*.z.test.", "z.test.", "any.z.test.", 2), "the last one");
-        assert!(!speaks("*.z.test.", "www.z.test.", "www.z.test.", 2), "it is there");
-        assert!(!speaks("*.z.test.", "www.z.test.", "zzz.z.test.", 2), "not covered");
+        assert!(
+            speaks("*.z.test.", "z.test.", "any.z.test.", 2),
+            "the last one"
+        );
+        assert!(
+            !speaks("*.z.test.", "www.z.test.", "www.z.test.", 2),
+            "it is there"
+        );
+        assert!(
+            !speaks("*.z.test.", "www.z.test.", "zzz.z.test.", 2),
+            "not covered"
+        );
     }
 
     #[test]
     fn something_closer_forbids_it() {
-        assert!(!speaks("a.b.z.test.", "c.z.test.", "any.b.z.test.", 2), "b.z.test is there");
+        assert!(
+            !speaks("a.b.z.test.", "c.z.test.", "any.b.z.test.", 2),
+            "b.z.test is there"
+        );
         assert!(speaks("a.b.z.test.", "c.z.test.", "any.b.z.test.", 3));
-        assert!(!speaks("a.z.test.", "x.any.z.test.", "b.any.z.test.", 2), "any.z.test is there");
+        assert!(
+            !speaks("a.z.test.", "x.any.z.test.", "b.any.z.test.", 2),
+            "any.z.test is there"
+        );
     }
 
     #[test]

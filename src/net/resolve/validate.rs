@@ -16,7 +16,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::Proof;
-use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC3, RRSIG};
+use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC3};
 use hickory_resolver::proto::op::{
     DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode,
 };
@@ -93,10 +93,7 @@ pub async fn check(
     let judged = match response {
         Ok(response) => {
             let message = response.into_message();
-            judge(&message, query).map(|security| match is_sha1_alone(&message) {
-                true => (message, Security::Insecure),
-                false => (message, security),
-            })
+            judge(&message, query).map(|security| (message, security))
         }
         Err(NetError::Dns(DnsError::Nsec {
             response, proof, ..
@@ -124,18 +121,6 @@ pub async fn check(
         )
     };
     judged.ok_or_else(|| work.take_stop().unwrap_or_else(bogus))
-}
-
-/// RFC 9905 section 3: what only SHA-1 vouches for counts as unsigned.
-fn is_sha1_alone(message: &Message) -> bool {
-    let mut signatures = message
-        .answers
-        .iter()
-        .chain(&message.authorities)
-        .filter_map(tidy::signature);
-    // RSASHA1 and RSASHA1-NSEC3-SHA1 by their numbers.
-    let old = |signature: &RRSIG| matches!(u8::from(signature.input().algorithm), 5 | 7);
-    signatures.next().is_some_and(old) && signatures.all(old)
 }
 
 /// None is bogus.

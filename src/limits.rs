@@ -4,8 +4,10 @@
 
 mod dns;
 mod memory;
+mod signatures;
 pub use dns::*;
 pub use memory::{Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, MemorySum, SEARCH_BYTES, Term};
+pub use signatures::*;
 
 /// SMTP command line with CRLF, octets. RFC 5321 section 4.5.3.1.4 asks for 512 plus what extensions add (SMTPUTF8,
 /// DSN); 500 5.5.6 and the rest of the line is skipped. Held in the connection's in-buffer.
@@ -453,41 +455,18 @@ pub const RETRY_SECS_MAX: u64 = 5 * 24 * 3600;
 pub const RETRY_ATTEMPTS_MIN: u32 = 10;
 /// After so long without success its sender is told that it takes long, seconds.
 pub const RETRY_DELAY_NOTICE_SECS: u64 = 4 * 3600;
-// ---- policy: signatures
 
-/// DKIM-Signature fields of one message that are tried, each with one question and one verification; the others are
-/// counted. Those of the author's domain come first, then the top-most.
-pub const DKIM_SIGNATURES_MAX: usize = 10;
-/// Tags of one signature or key record (RFC 6376 knows 14); a longer list is malformed.
-pub const DKIM_TAGS_MAX: usize = 32;
-/// Names in `h=`, which oversigning may repeat; a longer list is malformed.
-pub const DKIM_SIGNED_NAMES_MAX: usize = 256;
-/// `i=`, octets; a longer one is malformed. Held by the message until its body's end, for each signature tried.
-pub const DKIM_IDENTITY_BYTES_MAX: usize = 256;
-/// Key records at one name that are tried. RFC 6376 section 3.6.2.2 leaves open what several of them mean; above it
-/// the name has no key.
-pub const DKIM_KEYS_MAX: usize = 2;
-/// RSA keys, bits: below it a signature does not count (RFC 8301 section 3.2).
-pub const DKIM_KEY_BITS_MIN: usize = 1024;
-/// RSA keys, bits: above it a signature does not count. Verifiers must know 4,096 (RFC 8301 section 3.2); the work
-/// grows with the square.
-pub const DKIM_KEY_BITS_MAX: usize = 4096;
-/// How far the signer's clock may be from ours when ages are judged, seconds: wrong time zones are common, and
-/// whoever replays a message within the hour could have done it before.
-pub const DKIM_CLOCK_SECS: i64 = 3600;
-/// Sets of an ARC chain (RFC 8617 section 4.2.1); a longer chain fails.
-pub const ARC_SETS_MAX: usize = 50;
-/// Names that one chain may ask keys at; beyond it the chain fails. A chain through more hands was never seen.
-pub const ARC_KEYS_MAX: usize = 10;
 // ---- run: checks of mail
 
-/// Messages whose checks ask the DNS at once; the next one waits. Each holds at most AUTHENTIC_CHECK_BYTES_MAX.
-pub const AUTHENTIC_CHECKS_MAX: usize = 16;
+/// Messages whose checks ask the DNS at once, three questions each; the next one waits. Each holds at most
+/// AUTHENTIC_CHECK_BYTES_MAX.
+pub const AUTHENTIC_CHECKS_MAX: usize = 12;
+const _: () = assert!(3 * AUTHENTIC_CHECKS_MAX <= DNS_QUESTIONS_MAX);
 /// What one message's checks hold while they ask and verify: fields found, answers, keys (an estimate from above:
 /// records are shared with the cache of the resolver, and octets of the header are the body buffer's).
 pub const AUTHENTIC_CHECK_BYTES_MAX: usize = 32 * 1024;
 /// What they leave with the message until its body has passed: results, the two hashes of each signature.
-pub const AUTHENTIC_STATE_BYTES_MAX: usize = 8 * 1024;
+pub const AUTHENTIC_STATE_BYTES_MAX: usize = SIGNATURES_STATE_BYTES_MAX + 4 * 1024;
 /// Wait for one of AUTHENTIC_CHECKS_MAX places, seconds; beyond it the checks find "temperror" and the mail is taken.
 pub const AUTHENTIC_WAIT_SECS: u64 = 10;
 /// Answers about a sender at MAIL, seconds; what has not come by then speaks against nobody.

@@ -136,7 +136,11 @@ impl MemorySum {
                     AUTHENTIC_CHECKS_MAX,
                     AUTHENTIC_CHECK_BYTES_MAX,
                 ),
-                fixed("checked messages", bodies, AUTHENTIC_STATE_BYTES_MAX),
+                fixed(
+                    "checked messages",
+                    bodies.min(BODY_BUFFERS_STRANGERS_MAX),
+                    AUTHENTIC_STATE_BYTES_MAX,
+                ),
                 fixed("deferred domains", DEFERRAL_ROWS_MAX, DOMAIN_BYTES_MAX + 64),
                 fixed("FETCH and SEARCH", 1, IMAP_ANSWERS_BYTES_MAX),
                 fixed("large IMAP commands", IMAP_LARGE_COMMANDS_MAX, command),

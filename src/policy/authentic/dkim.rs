@@ -44,12 +44,13 @@ pub struct AtHeader {
     tried: Vec<Open>,
 }
 
-/// One of them: about 1 KiB at most.
+/// One of them, some 700 octets at most.
 #[derive(Debug)]
 struct Open {
-    checked: Checked,
+    claims: Claims,
+    testing: bool,
     /// The hash that the body must have, where all the rest was right.
-    body: Option<(Wanted, [u8; 32])>,
+    right: Result<(Wanted, [u8; 32]), Wrong>,
 }
 
 /// Finds the signatures, asks for their keys and verifies what they say of the header block; the hashes that they need
@@ -62,19 +63,21 @@ pub async fn at_header<D: Dns>(
     body: &mut Body,
 ) -> AtHeader {
     let found = choose(header);
-    let mut tried = open_all(&found.chosen);
-    for (open, field) in tried.iter_mut().zip(&found.chosen) {
+    let mut tried = Vec::with_capacity(found.chosen.len());
+    for (claims, field) in claims(&found.chosen).into_iter().zip(&found.chosen) {
+        let mut testing = false;
         let right = match found.too_many {
             true => Err(TOO_MANY_FIELDS),
-            false => check(dns, header, field, now_seconds, &mut open.checked.testing).await,
+            false => check(dns, header, field, now_seconds, &mut testing).await,
         };
-        match right {
-            Ok((wanted, hash)) => {
-                body.want(wanted);
-                open.body = Some((wanted, hash));
-            }
-            Err(wrong) => open.close(wrong),
+        if let Ok((wanted, _)) = right {
+            body.want(wanted);
         }
+        tried.push(Open {
+            claims,
+            testing,
+            right,
+        });
     }
     AtHeader {
         fields: found.fields,
@@ -90,23 +93,35 @@ impl AtHeader {
 
     /// Compares the body hashes; in the order of the header.
     pub fn finish(self, hashes: &Hashes) -> Vec<Checked> {
-        let closed = self.tried.into_iter().map(|mut open| {
-            if let Some((wanted, hash)) = open.body {
-                match compare(hashes, wanted, hash) {
-                    Ok(()) => open.checked.outcome = Outcome::Pass,
-                    Err(wrong) => open.close(wrong),
-                }
-            }
-            open.checked
-        });
-        closed.collect()
+        self.tried
+            .into_iter()
+            .map(|open| open.close(hashes))
+            .collect()
     }
 }
 
 impl Open {
-    fn close(&mut self, wrong: Wrong) {
-        self.checked.outcome = wrong.outcome;
-        self.checked.reason = wrong.reason.into_owned();
+    fn close(self, hashes: &Hashes) -> Checked {
+        let body = |(wanted, hash)| compare(hashes, wanted, hash);
+        let (outcome, reason) = match self.right.and_then(body) {
+            Ok(()) => (Outcome::Pass, String::new()),
+            Err(wrong) => (wrong.outcome, wrong.reason.into_owned()),
+        };
+        let identity = match (&*self.claims.identity, &*self.claims.domain) {
+            ("", "") => String::new(),
+            ("", domain) => format!("@{domain}"),
+            (identity, _) => identity.into(),
+        };
+        Checked {
+            outcome,
+            domain: self.claims.domain,
+            selector: self.claims.selector,
+            identity,
+            algorithm: self.claims.algorithm,
+            b_start: self.claims.signature,
+            reason,
+            testing: self.testing,
+        }
     }
 }
 
@@ -264,39 +279,24 @@ fn related(a: &str, b: &str) -> bool {
     below(a, b) || below(b, a)
 }
 
-/// What can be shown of each. As much of `b=` as tells them apart, eight letters at least (RFC 6008 section 4).
-fn open_all(fields: &[Field<'_>]) -> Vec<Open> {
-    let claims: Vec<Claims> = fields.iter().map(|f| Claims::read(f.value)).collect();
-    let start = |claims: &Claims, bytes: usize| {
-        let text = &claims.signature;
-        text.get(..bytes).unwrap_or(text).to_string()
-    };
+/// What can be shown of each; of `b=` as much as tells them apart, eight letters at least (RFC 6008 section 4).
+fn claims(fields: &[Field<'_>]) -> Vec<Claims> {
+    let mut claims: Vec<Claims> = fields.iter().map(|f| Claims::read(f.value)).collect();
     let told_apart = |bytes: usize| {
-        let alike = |a: &Claims, b: &Claims| {
-            a.signature != b.signature && start(a, bytes) == start(b, bytes)
-        };
+        let start = |one: &Claims| one.signature.get(..bytes).map(str::to_owned);
+        let alike = |(a, b): (&Claims, &Claims)| a.signature != b.signature && start(a) == start(b);
         let mut pairs = claims
             .iter()
             .enumerate()
             .flat_map(|(at, a)| claims.iter().skip(at + 1).map(move |b| (a, b)));
-        !pairs.any(|(a, b)| alike(a, b))
+        !pairs.any(alike)
     };
-    let bytes = (8..=B_START_BYTES_MAX).find(|bytes| told_apart(*bytes));
-    let bytes = bytes.unwrap_or(B_START_BYTES_MAX);
-    let open = claims.iter().map(|claims| Open {
-        checked: Checked {
-            outcome: Outcome::None,
-            domain: claims.domain.clone(),
-            selector: claims.selector.clone(),
-            identity: claims.identity.clone(),
-            algorithm: claims.algorithm.clone(),
-            b_start: start(claims, bytes),
-            reason: String::new(),
-            testing: false,
-        },
-        body: None,
-    });
-    open.collect()
+    let bytes = (8..B_START_BYTES_MAX).find(|bytes| told_apart(*bytes));
+    for one in &mut claims {
+        one.signature.truncate(bytes.unwrap_or(B_START_BYTES_MAX));
+        one.signature.shrink_to_fit();
+    }
+    claims
 }
 
 /// Signatures with so many first letters in common are the same, or made to confuse.

@@ -1,7 +1,7 @@
 //! Keys of signatures: asked for, and held against what was signed. DKIM and ARC share it.
 
 use super::{Dns, Outcome};
-use crate::limits::{DKIM_KEY_BITS_MAX, DKIM_KEY_BITS_MIN, DKIM_KEYS_MAX};
+use crate::limits::{DKIM_KEY_BITS_MAX, DKIM_KEY_BITS_MIN, DKIM_KEYS_MAX, DKIM_TROUBLE_BYTES_MAX};
 use crate::wire::address::Domain;
 use crate::wire::dkim::key::{Key, NoKey, Public};
 use crate::wire::dkim::signature::Signer;
@@ -63,7 +63,7 @@ pub async fn ask<D: Dns>(dns: &D, signer: &Signer) -> Result<Vec<Key>, Wrong> {
         Answered::Trouble(trouble) => {
             return Err(Wrong {
                 outcome: Outcome::TempError,
-                reason: format!("its key is not known now: {}", trouble.why).into(),
+                reason: format!("its key is not known now: {}", start(&trouble.why)).into(),
             });
         }
     };
@@ -83,6 +83,11 @@ pub async fn ask<D: Dns>(dns: &D, signer: &Signer) -> Result<Vec<Key>, Wrong> {
         true => Err(wrong),
         false => Ok(keys),
     }
+}
+
+fn start(text: &str) -> &str {
+    let end = text.floor_char_boundary(DKIM_TROUBLE_BYTES_MAX);
+    text.get(..end).unwrap_or_default()
 }
 
 /// Holds a signature against keys; Ok has the key that made it.

@@ -16,12 +16,14 @@ mod keys;
 #[path = "tests/signing.rs"]
 mod signing;
 pub mod spf;
+mod together;
 pub mod verdict;
 
 use crate::wire::address::{Address, Domain};
 use crate::wire::dkim::body::Body;
 use crate::wire::dns::{Answer, Question};
 use std::net::IpAddr;
+use together::both;
 
 /// Where answers of the DNS come from.
 pub trait Dns {
@@ -132,22 +134,36 @@ pub struct AtHeader {
     traits: Traits,
 }
 
-/// Asks and checks all that `header` (the block with its empty line) can say.
+/// Asks and checks all that `header` (the block with its empty line) can say. The client's name, SPF and signatures
+/// wait for the DNS side by side: a client without a name server for its addresses costs no signature its time.
 pub async fn at_header<D: Dns>(dns: &D, asked: &Asked<'_>, header: &[u8]) -> AtHeader {
     let (authors, traits) = dmarc::authors(header, asked);
-    let iprev = iprev::check(dns, asked.client).await;
-    let (spf_helo, spf_mail_from) = spf::check_both(dns, asked).await;
-    let mut body = Body::default();
+    let client = both(iprev::check(dns, asked.client), spf::check_both(dns, asked));
+    // On the heap: the three of them together are too much for the task of a connection.
+    let all = Box::pin(both(client, signatures(dns, asked.now_seconds, header)));
+    let ((iprev, (spf_helo, spf_mail_from)), (dkim, arc, body)) = all.await;
     AtHeader {
         iprev,
         spf_helo,
         spf_mail_from,
-        dkim: dkim::at_header(dns, header, asked.now_seconds, &mut body).await,
-        arc: arc::at_header(dns, header, asked.now_seconds, &mut body).await,
+        dkim,
+        arc,
         body,
         authors,
         traits,
     }
+}
+
+/// DKIM, then ARC.
+async fn signatures<D: Dns>(
+    dns: &D,
+    now_seconds: Option<i64>,
+    header: &[u8],
+) -> (dkim::AtHeader, arc::AtHeader, Body) {
+    let mut body = Body::default();
+    let dkim = dkim::at_header(dns, header, now_seconds, &mut body).await;
+    let arc = arc::at_header(dns, header, now_seconds, &mut body).await;
+    (dkim, arc, body)
 }
 
 impl AtHeader {

@@ -70,13 +70,16 @@ pub struct Claims {
     pub domain: String,
     /// `s=`.
     pub selector: String,
-    /// `i=` without white space, or `@` with the domain.
+    /// `i=` without white space; empty also where it is too long to be shown. `@` with the domain stands for it then.
     pub identity: String,
     /// `a=`.
     pub algorithm: String,
     /// `b=` without white space.
     pub signature: String,
 }
+
+/// An algorithm that is shown; the longest known has 14.
+const ALGORITHM_BYTES_MAX: usize = 16;
 
 impl<'a> Signature<'a> {
     /// Reads the value of a field.
@@ -121,7 +124,7 @@ impl Signer {
             Ok(domain) if domain.literal().is_none() => Ok(domain),
             _ => Err(Malformed(wrong)),
         };
-        Ok(Signer {
+        let signer = Signer {
             domain: name(
                 tags.needed("d", "it has no domain")?,
                 "its domain is no domain name",
@@ -130,7 +133,11 @@ impl Signer {
                 tags.needed("s", "it has no selector")?,
                 "its selector is malformed",
             )?,
-        })
+        };
+        match signer.key_name() {
+            Some(_) => Ok(signer),
+            None => Err(Malformed("the name of its key is too long")),
+        }
     }
 
     /// Where the key stands (RFC 6376 section 3.6.2.1); None where that is longer than a name may be.
@@ -165,15 +172,17 @@ impl Claims {
             Err(_) => Default::default(),
         };
         let algorithm = tags.value("a").filter(|text| {
-            text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            text.len() <= ALGORITHM_BYTES_MAX
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         });
         let signature = tags.value("b").unwrap_or_default();
+        let shown = |identity: &String| identity.len() <= DKIM_IDENTITY_BYTES_MAX;
         Claims {
-            identity: match tags.value("i").and_then(identity) {
-                Some(identity) => identity,
-                None if domain.is_empty() => String::new(),
-                None => format!("@{domain}"),
-            },
+            identity: tags
+                .value("i")
+                .and_then(identity)
+                .filter(shown)
+                .unwrap_or_default(),
             domain,
             selector,
             algorithm: algorithm.unwrap_or_default().into(),
@@ -262,9 +271,7 @@ fn identity_domain(text: &str, domain: &Domain) -> Result<Domain, Malformed> {
 /// The text of `i=` in one word; None where it would be none.
 fn identity(text: &str) -> Option<String> {
     let text = without_blanks(text);
-    let good = (1..=DKIM_IDENTITY_BYTES_MAX).contains(&text.len())
-        && text.contains('@')
-        && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    let good = text.contains('@') && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     good.then_some(text)
 }
 

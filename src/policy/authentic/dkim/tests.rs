@@ -4,7 +4,8 @@ mod keys;
 
 use super::*;
 
-use crate::wire::dns::{Answer, Kind as RecordKind};
+use crate::limits::{DKIM_IDENTITY_BYTES_MAX, DKIM_TROUBLE_BYTES_MAX, SIGNATURES_STATE_BYTES_MAX};
+use crate::wire::dns::{Answer, Kind as RecordKind, TroubleKind};
 use crate::wire::header::end_of_header;
 
 /// 2018, when RFC 8463 was signed.
@@ -429,4 +430,60 @@ fn octets_that_are_no_text() {
     );
     let message = signed(&format!("{TAGS}; c=relaxed"), &long);
     assert_eq!(only(check(&x_example(), &message)), passes());
+}
+
+#[test]
+fn what_is_held_until_the_end() {
+    // The longest name that a key can have; the domain is the identity too.
+    let label = "a".repeat(63);
+    let (selector, domain) = ("s", [&label, &label, &label, &label[..47]].join("."));
+    let tags = format!("v=1; a=ed25519-sha256; d={domain}; s={selector}; h=from");
+    let mut message = PLAIN.to_string();
+    for n in 0..DKIM_SIGNATURES_MAX {
+        message = signed(&format!("{tags}; l={n}"), &message);
+    }
+    let name = format!("{selector}._domainkey.{domain}");
+    let why = Answer::trouble(TroubleKind::Timeout, &"ä".repeat(200));
+    let silent = Canned::default().with(&name, RecordKind::Txt, why);
+    let mut body = Body::default();
+    let header = message.split_inclusive("\r\n\r\n").next().unwrap();
+    let held = ready(at_header(&silent, header.as_bytes(), NOW, &mut body)).tried;
+    let heap = |open: &Open| {
+        let c = &open.claims;
+        let reason = open
+            .right
+            .as_ref()
+            .err()
+            .map_or(0, |wrong| wrong.reason.len());
+        let texts = [
+            &c.domain,
+            &c.selector,
+            &c.identity,
+            &c.algorithm,
+            &c.signature,
+        ];
+        texts.map(String::capacity).iter().sum::<usize>() + reason
+    };
+    let bytes: usize = held.iter().map(|open| heap(open) + size_of::<Open>()).sum();
+    assert_eq!(held.len(), DKIM_SIGNATURES_MAX);
+    // The rest is for the chain and the hashes under way: two forms, and a length for each signature.
+    assert!(bytes <= SIGNATURES_STATE_BYTES_MAX - 2 * 1024, "{bytes}");
+    let told = check(&silent, &message).remove(0);
+    assert_eq!(told.outcome, Outcome::TempError);
+    assert!(told.reason.ends_with('ä') && told.reason.len() < 2 * DKIM_TROUBLE_BYTES_MAX);
+}
+
+#[test]
+fn identities_too_long_to_be_shown() {
+    let of = |bytes: usize| {
+        let local = "c".repeat(bytes - "@x.example".len());
+        let tags = format!("{TAGS}; i={local}@x.example");
+        let [told] = check(&x_example(), &signed(&tags, PLAIN))
+            .try_into()
+            .unwrap();
+        assert_eq!(told.outcome, Outcome::Pass);
+        told.identity.len()
+    };
+    assert_eq!(of(DKIM_IDENTITY_BYTES_MAX), DKIM_IDENTITY_BYTES_MAX);
+    assert_eq!(of(DKIM_IDENTITY_BYTES_MAX + 1), "@x.example".len());
 }

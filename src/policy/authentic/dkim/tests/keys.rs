@@ -1,6 +1,5 @@
 use super::*;
 use crate::limits::{DKIM_KEY_BITS_MAX, DKIM_KEY_BITS_MIN};
-use crate::wire::dns::TroubleKind;
 
 fn with_record(record: &str) -> (Outcome, String) {
     let dns = dns("s._domainkey.x.example", &[record]);

@@ -2,6 +2,7 @@
 //! delivery committed.
 
 mod header;
+mod reported;
 mod verdict;
 
 pub use header::owns_all;
@@ -10,6 +11,7 @@ use super::authentic::Authentic;
 use super::body::{Body, Header};
 use super::lanes::{Lanes, now_millis};
 use super::login::LoggedIn;
+use super::reports::Reports;
 use crate::config::Config;
 use crate::config::checks::Trust;
 use crate::limits::{
@@ -65,6 +67,8 @@ pub struct Envelope<'a> {
     pub config: &'a Config,
     /// The checks.
     pub authentic: &'a Authentic,
+    /// Reports about mail.
+    pub reports: &'a Reports,
     /// What is known of the sender since MAIL, on port 25.
     pub taken: Option<&'a Taken>,
 }
@@ -212,6 +216,7 @@ impl Incoming {
             fields::write(&mut examined.results, &asked, &found.verdicts);
         }
         if let Some(reply) = judged.refused {
+            judged.reported.count(envelope);
             log::info!(
                 "{}: refused with {} {}",
                 self.line(envelope),
@@ -225,6 +230,7 @@ impl Incoming {
             Ok(message) => message,
             Err(error) => return no_space(&error),
         };
+        let attached = judged.reported.attached(&message.summary, envelope);
         let delivery = Delivery {
             message,
             locals: self.locals(&examined, judged.place, envelope),
@@ -232,7 +238,8 @@ impl Incoming {
         };
         let committed = lanes.commit(Change::Deliver(Box::new(delivery))).await;
         match committed {
-            Ok(_) => {
+            Ok(done) => {
+                judged.reported.delivered(attached, &done, envelope);
                 let recipients = envelope.mail.recipients.len();
                 log::info!(
                     "{}: {bytes} octets for {recipients} recipients{}",

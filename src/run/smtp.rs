@@ -1,6 +1,6 @@
 //! One SMTP or submission connection: carries out what `session/smtp` decides.
 
-use super::authentic::{Authentic, sane_seconds};
+use super::authentic::sane_seconds;
 use super::body::Share;
 use super::lanes::now_millis;
 use super::login::{LoggedIn, LoginRefused};
@@ -479,7 +479,7 @@ impl<'s> Dialogue<'s> {
         let envelope = envelope(
             &self.session,
             self.login.as_ref(),
-            (&self.config, &self.server.authentic, self.taken.as_deref()),
+            (&self.config, self.server, self.taken.as_deref()),
             self.client(),
         );
         let Some(envelope) = envelope else {
@@ -553,7 +553,7 @@ struct Client {
 fn envelope<'e>(
     session: &'e Session<Known>,
     login: Option<&'e LoggedIn>,
-    (config, authentic, taken): (&'e Config, &'e Authentic, Option<&'e Taken>),
+    (config, server, taken): (&'e Config, &'e Server, Option<&'e Taken>),
     client: Client,
 ) -> Option<Envelope<'e>> {
     Some(Envelope {
@@ -565,7 +565,8 @@ fn envelope<'e>(
         tls: client.tls,
         login,
         config,
-        authentic,
+        authentic: &server.authentic,
+        reports: &server.reports,
         taken,
     })
 }

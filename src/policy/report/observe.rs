@@ -131,6 +131,7 @@ fn reasons(
                 "trusted_forwarder",
                 "nothing is refused from a relay of ours",
             ),
+            _ if disposition == Disposition::None => reason("local_policy", "taken all the same"),
             _ if verdicts.traits.list => reason("mailing_list", "quarantined instead of rejected"),
             _ => reason(
                 "local_policy",

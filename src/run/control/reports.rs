@@ -228,7 +228,11 @@ fn failure_item(failure: &Failure) -> Value {
         "" => String::new(),
         done => format!("; result there: {done}"),
     };
-    value["why"] = format!("failed: {}{done}", failure.failed).into();
+    let what = match failure.failed.as_str() {
+        "" => "dmarc",
+        what => what,
+    };
+    value["why"] = format!("failed: {what}{done}").into();
     value
 }
 

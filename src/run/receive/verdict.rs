@@ -1,6 +1,7 @@
 //! The verdict of the checks put into effect: INBOX, Junk, or a reply.
 
 use super::Envelope;
+use super::reported::Reported;
 use crate::policy::authentic::verdict::{self, Action, Circumstances, Verdict};
 use crate::policy::authentic::{Asked, Outcome};
 use crate::policy::sender::{self, AfterContent, Decision};
@@ -19,6 +20,8 @@ pub(super) struct Judged {
     pub place: MailPlace,
     /// What was found and decided, for the log: what goes on a line that ends here. Empty without checks.
     pub why: String,
+    /// What it means for reports.
+    pub reported: Reported,
 }
 
 /// Into which mailbox of each account.
@@ -69,14 +72,17 @@ pub(super) fn judge(
         }
     }
     let verdict = with_lists(verdict, found, behind, envelope);
-    let (mut refused, mut place) = match verdict.action {
+    let refuses = matches!(verdict.action, Action::Reject(_) | Action::Defer(_));
+    let action = match refuses && is_for_those_in_charge(envelope) {
+        true => Action::Junk,
+        false => verdict.action,
+    };
+    let reported = Reported::of(&found.verdicts, asked, &action, envelope);
+    let (refused, place) = match action {
         Action::Accept => (None, MailPlace::Inbox),
         Action::Junk => (None, MailPlace::Junk),
         Action::Reject(reply) | Action::Defer(reply) => (Some(reply), MailPlace::Junk),
     };
-    if refused.is_some() && is_for_those_in_charge(envelope) {
-        (refused, place) = (None, MailPlace::Junk);
-    }
     let brief = brief(&found.verdicts);
     let why = match (place, verdict.reason.as_str()) {
         (MailPlace::Inbox, "") => format!("; {brief}"),
@@ -88,6 +94,7 @@ pub(super) fn judge(
         refused,
         place,
         why,
+        reported,
     }
 }
 

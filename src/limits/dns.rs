@@ -68,8 +68,8 @@ pub const DNS_WAIT_MILLIS_MIN: u64 = 300;
 pub const DNS_WAIT_MILLIS_MAX: u64 = 2_000;
 /// Wait for one answer over TCP or TLS, with connecting.
 pub const DNS_STREAM_MILLIS_MAX: u64 = 4_000;
-/// Shortest time that an answer is kept: many a DNSBL says 0 or 1, and each mail asks several times.
-pub const DNS_TTL_SECS_MIN: u32 = 5;
+/// Shortest time that an answer is kept: one mail asks several times for what must not be kept at all.
+pub const DNS_TTL_SECS_MIN: u32 = 1;
 /// Longest (RFC 8767 section 4 allows a week; a day is what unbound keeps).
 pub const DNS_TTL_SECS_MAX: u32 = 86_400;
 /// Longest that "there is none" is kept (RFC 2308 section 5).

@@ -7,7 +7,7 @@ use super::records::{self, Found};
 use super::state::Watch;
 use super::validate;
 use super::work::{Counts, Stop, Work};
-use super::{Wisdom, tidy};
+use super::{ClockIsSane, Wisdom, tidy};
 use crate::limits::{
     DNS_ALIASES_MAX, DNS_DELEGATION_TTL_SECS_MAX, DNS_KEYS_BYTES_MAX, DNS_TTL_SECS_MIN,
 };
@@ -33,6 +33,7 @@ pub struct Asker {
     pub(super) anchors: Arc<TrustAnchors>,
     pub(super) counts: Arc<Counts>,
     pub(super) watch: Watch,
+    pub(super) clock_is_sane: ClockIsSane,
     keys: Mutex<Keys>,
 }
 
@@ -50,11 +51,17 @@ pub enum Checking {
 
 impl Asker {
     /// Asks nobody yet.
-    pub fn new(way: Way, anchors: TrustAnchors, counts: Arc<Counts>) -> Asker {
+    pub fn new(
+        way: Way,
+        anchors: TrustAnchors,
+        counts: Arc<Counts>,
+        clock_is_sane: ClockIsSane,
+    ) -> Asker {
         Asker {
             way,
             anchors: Arc::new(anchors),
             counts,
+            clock_is_sane,
             watch: Watch::default(),
             keys: Mutex::new(Cache::new(DNS_KEYS_BYTES_MAX)),
         }

@@ -29,6 +29,8 @@ pub enum Fault {
     Refused(io::ErrorKind),
     /// It answered something that is none.
     Nonsense(&'static str),
+    /// It answered more than is taken.
+    TooLarge(&'static str),
 }
 
 /// How a query is asked.
@@ -116,9 +118,7 @@ async fn talk(
     stream.flush().await.map_err(refused)?;
     let length = usize::from(stream.read_u16().await.map_err(refused)?);
     if length > DNS_MESSAGE_BYTES_MAX {
-        return Err(Fault::Nonsense(
-            "its answer is larger than any that is taken",
-        ));
+        return Err(Fault::TooLarge("octets"));
     }
     let mut octets = vec![0; length];
     stream.read_exact(&mut octets).await.map_err(refused)?;
@@ -136,9 +136,7 @@ pub fn decode(octets: &[u8]) -> Result<Message, Fault> {
         _ => 0,
     };
     if count(6) + count(8) + count(10) > DNS_MESSAGE_RECORDS_MAX {
-        return Err(Fault::Nonsense(
-            "its answer has more records than any that is taken",
-        ));
+        return Err(Fault::TooLarge("records"));
     }
     Message::from_vec(octets).map_err(|_| Fault::Nonsense("its answer is no DNS message"))
 }

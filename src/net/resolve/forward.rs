@@ -84,7 +84,7 @@ impl Forwarding {
                         last = format!("{at} answered {code}");
                     }
                     Err(fault) => {
-                        reached |= matches!(fault, Fault::Nonsense(_));
+                        reached |= matches!(fault, Fault::Nonsense(_) | Fault::TooLarge(_));
                         self.book.silent(ip);
                         last = format!("{at} {}", words(&fault));
                     }

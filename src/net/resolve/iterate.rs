@@ -477,6 +477,10 @@ fn nobody(zone: &Zone, query: &Query, last: Option<String>, step: &Step<'_>) -> 
             TroubleKind::Unreachable,
             format!("no server of the root answers; the last, {last}"),
         ),
+        Some(last) if last.contains(LARGE) => Stop::new(
+            TroubleKind::TooMuchWork,
+            format!("{asked} has too large an answer: {last}"),
+        ),
         Some(last) if last.ends_with(SILENT) => Stop::new(
             TroubleKind::Timeout,
             format!("no server of {name} answers {asked}; the last, {last}"),
@@ -490,6 +494,7 @@ fn nobody(zone: &Zone, query: &Query, last: Option<String>, step: &Step<'_>) -> 
 }
 
 const SILENT: &str = "was silent";
+const LARGE: &str = "answered more than is taken";
 
 /// Why a server gave no answer, behind its address.
 pub fn words(fault: &Fault) -> String {
@@ -497,6 +502,7 @@ pub fn words(fault: &Fault) -> String {
         Fault::Silent => SILENT.to_string(),
         Fault::Refused(kind) => format!("could not be reached ({kind})"),
         Fault::Nonsense(why) => format!("made no sense: {why}"),
+        Fault::TooLarge(what) => format!("{LARGE} ({what})"),
     }
 }
 

@@ -84,7 +84,7 @@ impl Resolver {
             under_way: Mutex::default(),
             clock_is_sane: setup.clock_is_sane.clone(),
             unvalidated: setup.unvalidated.clone(),
-            from: setup.source.open(&counts)?,
+            from: setup.source.open(&counts, &setup.clock_is_sane)?,
             counts,
         };
         Ok(Resolver {

@@ -74,7 +74,7 @@ impl Setup {
 }
 
 impl Source {
-    pub(super) fn open(self, counts: &Arc<Counts>) -> Result<From, String> {
+    pub(super) fn open(self, counts: &Arc<Counts>, clock: &ClockIsSane) -> Result<From, String> {
         let (way, anchors) = match self {
             Source::Nobody(answers) => return Ok(From::Given(answers.into_iter().collect())),
             Source::Recurse {
@@ -113,6 +113,7 @@ impl Source {
             way,
             anchors,
             counts.clone(),
+            clock.clone(),
         ))))
     }
 }

@@ -136,9 +136,14 @@ impl Asker {
             );
             State::NotGenuine(why.into())
         };
-        match self.link(&query, Checking::On, &work).await {
-            Ok((_, Security::Secure)) => State::Good,
-            Ok(_) => not_genuine("they are not signed"),
+        let checking = match (self.clock_is_sane)() {
+            true => Checking::On,
+            false => Checking::Off,
+        };
+        match self.link(&query, checking, &work).await {
+            // Without a clock it is enough that somebody answers.
+            Ok((_, Security::Secure | Security::Indeterminate)) => State::Good,
+            Ok((_, Security::Insecure)) => not_genuine("they are not signed"),
             Err(stop) if stop.kind == TroubleKind::Bogus => not_genuine(&stop.why),
             Err(stop) => unreachable(&stop.why),
         }

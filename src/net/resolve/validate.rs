@@ -16,13 +16,14 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::Proof;
-use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC3};
+use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC3, RRSIG};
 use hickory_resolver::proto::op::{
     DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode,
 };
 use hickory_resolver::proto::rr::rdata::{NS, SOA};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Fetches what the validator asks for, on one question's account.
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub struct Fetch {
     pub(super) work: Arc<Work>,
     /// The message that is being checked: not fetched again.
     checked: Arc<(Query, Message)>,
+    /// Something on the way is signed by nothing better than SHA-1 (RFC 9905: as if it were not signed).
+    weak: Arc<AtomicBool>,
 }
 
 impl DnsHandle for Fetch {
@@ -59,6 +62,16 @@ impl Fetch {
             false => self.asker.fetch(query, &self.work).await?,
         };
         self.work.hold(&message)?;
+        let mut signatures = message
+            .answers
+            .iter()
+            .filter_map(tidy::signature)
+            .peekable();
+        // RSASHA1 and RSASHA1-NSEC3-SHA1, by number: the library warns of their names.
+        let sha1 = |signature: &RRSIG| matches!(u8::from(signature.input().algorithm), 5 | 7);
+        if signatures.peek().is_some() && signatures.all(sha1) {
+            self.weak.store(true, Relaxed);
+        }
         Ok(message)
     }
 }
@@ -71,11 +84,13 @@ pub async fn check(
     message: Message,
 ) -> Result<(Message, Security), Stop> {
     let checked = Arc::new((query.clone(), message));
+    let weak = Arc::new(AtomicBool::new(false));
     let (asker, work) = (asker.clone(), work.clone());
     let fetch = Fetch {
         asker: asker.clone(),
         work: work.clone(),
         checked: checked.clone(),
+        weak: weak.clone(),
     };
     work.take_stop();
     let validator = DnssecDnsHandle::with_trust_anchor(fetch, asker.anchors.clone())
@@ -120,7 +135,11 @@ pub async fn check(
             why_bogus(&checked.1, query, asker.now_secs()),
         )
     };
-    judged.ok_or_else(|| work.take_stop().unwrap_or_else(bogus))
+    let (message, security) = judged.ok_or_else(|| work.take_stop().unwrap_or_else(bogus))?;
+    match weak.load(Relaxed) {
+        true => Ok((message, Security::Insecure)),
+        false => Ok((message, security)),
+    }
 }
 
 /// None is bogus.

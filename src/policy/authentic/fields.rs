@@ -23,12 +23,15 @@ pub fn write(out: &mut Vec<u8>, asked: &Asked<'_>, verdicts: &Verdicts) {
 /// Appends the ranges of `header` whose fields claim to be written by us, in order: forged, not served. `names`: all
 /// names of ours, the hostname and the domains, in either form of an IDN. Fields side by side become one range.
 ///
-/// Received-SPF fields of other receivers stay: they are traces (RFC 7208 section 9.1), and say whose they are.
+/// Received-SPF fields of other receivers stay: they are traces (RFC 7208 section 9.1), and say whose they are. Lines
+/// that begin the block with a blank would go on with the last field that we put in front of it: they are cut too.
 pub fn forged(header: &[u8], names: &[&str], cuts: &mut Vec<Range<u32>>) {
     let names = Names::new(names);
     let mut last: Option<Range<u32>> = None;
     for field in Fields::new(header) {
+        let goes_on = field.range.start == 0 && matches!(header.first(), Some(b' ' | b'\t'));
         let claimed = match () {
+            _ if goes_on => true,
             _ if field.is("Authentication-Results") => claims_results(field.value, &names),
             _ if field.is("Received-SPF") => claims_spf(field.value, &names),
             _ => false,
@@ -104,7 +107,7 @@ fn results(out: &mut Vec<u8>, asked: &Asked<'_>, verdicts: &Verdicts) {
     }
     if verdicts.arc.sets > 0 {
         results = results
-            .method("arc", verdicts.arc.outcome.as_str())
+            .method("arc", chain(verdicts.arc.outcome))
             .reason(&verdicts.arc.reason)
             .property("smtp.remote-ip", &client);
     }
@@ -124,6 +127,14 @@ fn results(out: &mut Vec<u8>, asked: &Asked<'_>, verdicts: &Verdicts) {
         results = results.property("policy.dmarc", policy.as_str());
     }
     results.end();
+}
+
+/// RFC 8617 knows no other results of a chain.
+fn chain(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "pass",
+        _ => "fail",
+    }
 }
 
 /// SPF of the greeting and of the reverse-path (RFC 8601 section 2.7.2). A local part that ASCII has no letters for is

@@ -2,9 +2,11 @@
 //! peer sees when it is passed, and who holds the memory. The worst case is
 //! a sum with one named term per holder, in `limits/memory.rs`.
 
+mod checks;
 mod dns;
 mod memory;
 mod signatures;
+pub use checks::*;
 pub use dns::*;
 pub use memory::{Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, MemorySum, SEARCH_BYTES, Term};
 pub use signatures::*;
@@ -231,7 +233,7 @@ pub const MIME_STRUCTURE_BYTES_MAX: usize = 32 * 1024;
 pub const SEARCH_BLOCK_BYTES: usize = 16 * 1024;
 /// All address lists of an ENVELOPE together, octets as IMAP writes them; later addresses are dropped. Held by the
 /// message's scanner, then part of its record and its row in the index.
-pub const ENVELOPE_LISTS_BYTES_MAX: usize = 32 * 1024;
+pub const ENVELOPE_LISTS_BYTES_MAX: usize = 24 * 1024;
 /// Subject, Date, Message-ID and In-Reply-To in an ENVELOPE, octets each; what is longer is cut.
 pub const ENVELOPE_TEXT_BYTES_MAX: usize = 2 * 1024;
 
@@ -485,6 +487,30 @@ pub const DEFERRAL_KEPT_SECS: u64 = 24 * 3600;
 pub const DEFERRAL_ROWS_MAX: usize = 128;
 /// A clock that shows less (2026-01-01) was never set: ages of signatures are not judged by it, seconds since 1970.
 pub const CLOCK_SECONDS_MIN: i64 = 1_767_225_600;
+/// DKIM-Signature fields of one message that are tried, each with one question and one verification; the others are
+/// counted. Those of the author's domain come first, then the top-most.
+pub const DKIM_SIGNATURES_MAX: usize = 10;
+/// Tags of one signature or key record (RFC 6376 knows 14); a longer list is malformed.
+pub const DKIM_TAGS_MAX: usize = 32;
+/// Names in `h=`, which oversigning may repeat; a longer list is malformed.
+pub const DKIM_SIGNED_NAMES_MAX: usize = 256;
+/// `i=`, octets; a longer one is malformed. Held by the message until its body's end, for each signature tried.
+pub const DKIM_IDENTITY_BYTES_MAX: usize = 256;
+/// Key records at one name that are tried. RFC 6376 section 3.6.2.2 leaves open what several of them mean; above it
+/// the name has no key.
+pub const DKIM_KEYS_MAX: usize = 2;
+/// RSA keys, bits: below it a signature does not count (RFC 8301 section 3.2).
+pub const DKIM_KEY_BITS_MIN: usize = 1024;
+/// RSA keys, bits: above it a signature does not count. Verifiers must know 4,096 (RFC 8301 section 3.2); the work
+/// grows with the square.
+pub const DKIM_KEY_BITS_MAX: usize = 4096;
+/// How far the signer's clock may be from ours when ages are judged, seconds: wrong time zones are common, and
+/// whoever replays a message within the hour could have done it before.
+pub const DKIM_CLOCK_SECS: i64 = 3600;
+/// Sets of an ARC chain (RFC 8617 section 4.2.1); a longer chain fails.
+pub const ARC_SETS_MAX: usize = 50;
+/// Names that one chain may ask keys at; beyond it the chain fails. A chain through more hands was never seen.
+pub const ARC_KEYS_MAX: usize = 10;
 
 // ---- reports (DMARC aggregate and failure, TLS-RPT)
 
@@ -576,14 +602,3 @@ pub const STS_POLICY_BYTES_MAX: usize = 64 * 1024;
 pub const STS_MX_MAX: usize = 64;
 /// How long a policy is kept at most, seconds (RFC 8461 section 3.2: about a year).
 pub const STS_SECS_MAX: u64 = 31_557_600;
-/// Octets of a PROXY header behind its fixed part: addresses and fields; a longer one ends the connection. Held while
-/// it is read, before anything else of the connection exists.
-pub const PROXY_BYTES_MAX: usize = 1024;
-/// Wait for a PROXY header, seconds: a proxy sends it at once; then the connection is dropped.
-pub const PROXY_SECS: u64 = 10;
-/// `[[trusted_relay]]` tables.
-pub const TRUSTED_RELAYS_MAX: usize = 16;
-/// Networks of one of them.
-pub const TRUSTED_NETWORKS_MAX: usize = 64;
-/// `strict_domains` of `[checks]`.
-pub const STRICT_DOMAINS_MAX: usize = 1_000;

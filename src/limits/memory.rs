@@ -136,6 +136,7 @@ impl MemorySum {
                     AUTHENTIC_CHECKS_MAX,
                     AUTHENTIC_CHECK_BYTES_MAX,
                 ),
+                fixed("a signature verified", 1, AUTHENTIC_VERIFY_BYTES_MAX),
                 fixed(
                     "checked messages",
                     bodies.min(BODY_BUFFERS_STRANGERS_MAX),

@@ -35,11 +35,43 @@ fn with_recipient(role: Role) -> (Session<()>, Vec<u8>) {
     if role.is_submission() {
         assert!(matches!(sender, Action::CheckSender(_)));
         session.step(Event::SenderChecked(SenderCheck::Owned), &mut out);
+    } else {
+        assert!(matches!(sender, Action::JudgeSender(Some(_))));
+        session.step(Event::SenderJudged(None), &mut out);
     }
     session.step(Event::Line(b"RCPT TO:<anna@box.test>"), &mut out);
     session.step(Event::Resolved(Resolved::Known(())), &mut out);
     assert!(said(&mut out).ends_with("250 2.1.5 Recipient OK\r\n"));
     (session, out)
+}
+
+/// A sender from whom nothing is taken can still reach those in charge; the next sender is another.
+#[test]
+fn a_refused_sender_reaches_those_in_charge_alone() {
+    let (mut session, mut out) = (session(Role::Mx), Vec::new());
+    session.step(Event::Line(b"HELO x"), &mut out);
+    let refusal = Reply::new(550, "5.1.8", "x");
+    for (refused, local, reply) in [
+        (Some(refusal.clone()), "anna", Some("550 5.1.8")),
+        (Some(refusal.clone()), "PostMaster", None),
+        (Some(refusal.clone()), "abuse", None),
+        (Some(refusal), "abuse2", Some("550 5.1.8")),
+        (None, "anna", None),
+    ] {
+        session.step(Event::Line(b"MAIL FROM:<joe@nowhere.test>"), &mut out);
+        session.step(Event::SenderJudged(refused), &mut out);
+        assert!(said(&mut out).ends_with("250 2.1.0 Sender OK\r\n"));
+        let line = format!("RCPT TO:<{local}@box.test>");
+        let action = session.step(Event::Line(line.as_bytes()), &mut out);
+        assert_eq!(
+            matches!(action, Action::Resolve(_)),
+            reply.is_none(),
+            "{local}"
+        );
+        assert!(said(&mut out).starts_with(reply.unwrap_or_default()));
+        session.step(Event::Line(b"RSET"), &mut out);
+        out.clear();
+    }
 }
 
 #[test]

@@ -230,7 +230,7 @@ mod tests {
                 "true or false",
             ),
             (
-                "[[trusted_relay]]\nnetworks = [\"192.0.2.7\"]\nproxy = true",
+                "[[trusted_relay]]\nnetworks = [\"192.0.2.7\"]\nproxy_protocl = true",
                 4,
                 "did you mean",
             ),

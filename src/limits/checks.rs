@@ -1,9 +1,13 @@
 //! Bounds of the checks of mail from elsewhere, of trusted relays and of PROXY.
 
-use super::{CLOCK_SANE_SECS, HEADER_BLOCK_BYTES_MAX};
+use super::{
+    CLOCK_SANE_SECS, DNS_QUESTIONS_MAX, HEADER_BLOCK_BYTES_MAX, SIGNATURES_STATE_BYTES_MAX,
+};
 
-/// Messages whose checks ask the DNS at once; the next one waits. Each holds at most AUTHENTIC_CHECK_BYTES_MAX.
-pub const AUTHENTIC_CHECKS_MAX: usize = 16;
+/// Messages whose checks ask the DNS at once, three questions each; the next one waits. Each holds at most
+/// AUTHENTIC_CHECK_BYTES_MAX.
+pub const AUTHENTIC_CHECKS_MAX: usize = 12;
+const _: () = assert!(3 * AUTHENTIC_CHECKS_MAX <= DNS_QUESTIONS_MAX);
 /// What one message's checks hold while they ask and verify: fields found, answers, keys (an estimate from above:
 /// records are shared with the cache of the resolver, and octets of the header are the body buffer's).
 pub const AUTHENTIC_CHECK_BYTES_MAX: usize = 32 * 1024;
@@ -11,7 +15,7 @@ pub const AUTHENTIC_CHECK_BYTES_MAX: usize = 32 * 1024;
 /// header block has, and its fields.
 pub const AUTHENTIC_VERIFY_BYTES_MAX: usize = HEADER_BLOCK_BYTES_MAX + 96 * 1024;
 /// What they leave with the message until its body has passed: results, the two hashes of each signature.
-pub const AUTHENTIC_STATE_BYTES_MAX: usize = 8 * 1024;
+pub const AUTHENTIC_STATE_BYTES_MAX: usize = SIGNATURES_STATE_BYTES_MAX + 4 * 1024;
 /// Wait for one of AUTHENTIC_CHECKS_MAX places, seconds; beyond it the checks find "temperror" and the mail is taken.
 pub const AUTHENTIC_WAIT_SECS: u64 = 10;
 /// Answers about a sender at MAIL, seconds; what has not come by then speaks against nobody.

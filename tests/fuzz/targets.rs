@@ -5,6 +5,7 @@
 )]
 
 pub mod author;
+pub mod senders;
 #[path = "signatures.rs"]
 pub mod signatures;
 
@@ -57,6 +58,8 @@ pub const TARGETS: &[Target] = &[
     ("authentication_results", author::authentication_results),
     ("authors", author::authors),
     ("dns", dns),
+    ("spf", senders::spf),
+    ("access", senders::access),
 ];
 
 /// The first octet says how long chunks are; the rest is the input.

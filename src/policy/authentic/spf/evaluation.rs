@@ -3,7 +3,9 @@
 
 use super::super::{Dns, Outcome, iprev};
 use super::{Checked, Identity};
-use crate::limits::{SPF_LOOKUPS_MAX, SPF_MX_NAMES_MAX, SPF_VOID_LOOKUPS_MAX};
+use crate::limits::{
+    SPF_LOOKUPS_MAX, SPF_MX_NAMES_MAX, SPF_RECORD_BYTES_MAX, SPF_VOID_LOOKUPS_MAX,
+};
 use crate::wire::dns::{self, Answer, Kind, Name, Question, Record as DnsRecord, Trouble};
 use crate::wire::network::Network;
 use crate::wire::spf::macros::{DomainSpec, Explanation, Room, Values};
@@ -18,6 +20,7 @@ pub(super) async fn run<D: Dns>(dns: &D, identity: &Identity<'_>, domain: Name) 
         client: identity.client.to_canonical(),
         lookups: 0,
         voids: 0,
+        held_bytes: 0,
         names: None,
         room: Room::default(),
     };
@@ -60,6 +63,12 @@ struct Found {
     explanation: Option<String>,
 }
 
+/// What comes of one record.
+enum Step {
+    Decided(Found),
+    Redirect(Name),
+}
+
 struct Evaluation<'a, D> {
     dns: &'a D,
     identity: &'a Identity<'a>,
@@ -69,6 +78,8 @@ struct Evaluation<'a, D> {
     lookups: u32,
     /// Of these, those that were told that there is nothing.
     voids: u32,
+    /// Octets of the records that are being evaluated, each within the one before.
+    held_bytes: usize,
     /// The client's names, once they were asked for, and whether each leads back, once it was looked at.
     names: Option<Vec<(Name, Option<bool>)>>,
     room: Room,
@@ -79,28 +90,50 @@ impl<D: Dns> Evaluation<'_, D> {
     async fn decide(&mut self, mut domain: Name, place: Place) -> Result<Found, Stop> {
         let mut redirected = false;
         loop {
-            let answer = self.ask(Question::new(domain.clone(), Kind::Txt)).await?;
-            let Some(octets) = only_record(&answer, &domain)? else {
+            let Some(octets) = self.published(&domain).await? else {
                 // Section 6.1: a redirection to nowhere is broken.
                 return match redirected {
                     true => Err(Stop::Permanent(format!("{domain} has no SPF record"))),
                     false => Ok(Found::new(Outcome::None, "")),
                 };
             };
-            let record = Record::parse(octets).map_err(|error| broken(&domain, &error))?;
-            for directive in record.directives() {
-                if self.matches(&directive, &domain).await? {
-                    return Ok(self.found(&directive, &record, &domain, place).await);
-                }
+            self.held_bytes += octets.len();
+            if self.held_bytes > SPF_RECORD_BYTES_MAX {
+                let why = format!("the SPF record of {domain} is too long with those around it");
+                return Err(Stop::Permanent(why));
             }
-            let Some(to) = record.redirect else {
-                return Ok(Found::new(Outcome::Neutral, "default"));
-            };
-            self.count_lookup()?;
-            let target = self.target(&to, &domain).await?;
-            domain = target.ok_or_else(|| Stop::Permanent("redirect= names no domain".into()))?;
+            let step = self.evaluate(&octets, &domain, place).await?;
+            self.held_bytes -= octets.len();
+            match step {
+                Step::Decided(found) => return Ok(found),
+                Step::Redirect(to) => domain = to,
+            }
             redirected = true;
         }
+    }
+
+    /// A domain's record, without the answer around it: records wait while those that they include are looked at.
+    async fn published(&mut self, domain: &Name) -> Result<Option<Box<[u8]>>, Stop> {
+        let answer = self.ask(Question::new(domain.clone(), Kind::Txt)).await?;
+        Ok(only_record(&answer, domain)?.map(Box::from))
+    }
+
+    /// One record.
+    async fn evaluate(&mut self, octets: &[u8], domain: &Name, place: Place) -> Result<Step, Stop> {
+        let record = Record::parse(octets).map_err(|error| broken(domain, &error))?;
+        for directive in record.directives() {
+            if self.matches(&directive, domain).await? {
+                let found = self.found(&directive, &record, domain, place).await;
+                return Ok(Step::Decided(found));
+            }
+        }
+        let Some(to) = record.redirect else {
+            return Ok(Step::Decided(Found::new(Outcome::Neutral, "default")));
+        };
+        self.count_lookup()?;
+        let target = self.target(&to, domain).await?;
+        let target = target.ok_or_else(|| Stop::Permanent("redirect= names no domain".into()))?;
+        Ok(Step::Redirect(target))
     }
 
     /// What a match means; of a fail, its explanation too.

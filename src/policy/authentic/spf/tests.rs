@@ -1,6 +1,8 @@
 use super::super::canned::{Canned, ready};
 use super::*;
-use crate::limits::{SPF_LOOKUPS_MAX, SPF_VOID_LOOKUPS_MAX};
+use crate::limits::{
+    SPF_LOOKUPS_MAX, SPF_MX_NAMES_MAX, SPF_RECORD_BYTES_MAX, SPF_VOID_LOOKUPS_MAX,
+};
 use crate::wire::address::Address;
 use crate::wire::dns::{Answer, Kind, Question, Record, TroubleKind};
 
@@ -165,6 +167,45 @@ fn a_term_is_void_once() {
         dns = dns.with(&name(n), Kind::Aaaa, Answer::insecure(vec![v6]));
     }
     assert_eq!(mail_from(&dns).0, "fail");
+}
+
+#[test]
+fn mail_exchangers_are_bounded() {
+    for (n, outcome) in [
+        (SPF_MX_NAMES_MAX - 1, "fail"),
+        (SPF_MX_NAMES_MAX, "fail"),
+        (SPF_MX_NAMES_MAX + 1, "permerror"),
+    ] {
+        let mx = Record::Mx {
+            preference: 10,
+            exchange: Name::parse("mx.test"),
+        };
+        let dns = with("v=spf1 mx -all")
+            .with("a.test", Kind::Mx, Answer::insecure(vec![mx; n]))
+            .with("mx.test", Kind::A, a("192.0.2.9"));
+        assert_eq!(mail_from(&dns).0, outcome, "{n}");
+    }
+}
+
+/// Records that wait for those that they include are held, and only so many octets of them.
+#[test]
+fn records_within_records_are_bounded() {
+    let padded = |text: &str, octets: usize| format!("{text}{}", " ".repeat(octets - text.len()));
+    let outcome = |octets: usize| {
+        let half = SPF_RECORD_BYTES_MAX / 2;
+        let outer = padded("v=spf1 include:b.test include:b.test -all", half);
+        let inner = padded("v=spf1 redirect=c.test", octets - half);
+        let last = padded("v=spf1 ?all", octets - half);
+        let dns = with(&outer).with("b.test", Kind::Txt, txt(&[&inner])).with(
+            "c.test",
+            Kind::Txt,
+            txt(&[&last]),
+        );
+        mail_from(&dns).0
+    };
+    assert_eq!(outcome(SPF_RECORD_BYTES_MAX - 1), "fail");
+    assert_eq!(outcome(SPF_RECORD_BYTES_MAX), "fail");
+    assert_eq!(outcome(SPF_RECORD_BYTES_MAX + 1), "permerror");
 }
 
 #[test]

@@ -203,8 +203,8 @@ def v6only(query):
 
 @liar("half.test", "127.2.0.70")
 def half(query):
-    """The good one of two servers, for half.test and halflame.test."""
-    return simple("halflame.test" if under(query.lower, "halflame.test") else "half.test", query)
+    """The good one of two servers, for several zones."""
+    return simple(next(zone for zone in ("halflame.test", "mixed6.test", "half.test") if under(query.lower, zone)), query)
 
 
 @liar("deaf.test", "127.2.0.2")
@@ -415,6 +415,14 @@ def zones(query):
         return simple("zones.test", query)
     zone = ".".join(parts[-3:])
     return Zone(zone, {(f"ns.{zone}", "A"): ["127.2.0.81"]}, key=False)(query)
+
+
+@liar("fussy.test", "127.2.0.83")
+def fussy(query):
+    """Fails for names that it has no records of, even where names stand below them."""
+    if query.lower == "www.a.fussy.test" and query.kind == "A":
+        return query.reply([record(query.name, "A", GOOD)])
+    return simple("fussy.test", query) if query.lower in ("fussy.test", "ns.fussy.test", "www.fussy.test") else query.reply(rcode=SERVFAIL, aa=False)
 
 
 @liar("malformed.test", "127.2.0.78")

@@ -1,10 +1,13 @@
 """Counts every question that leaves the resolver, whoever the server is: a packet socket on the namespace's loopback."""
-import ipaddress, socket, struct, threading, time
-from wire import NAMES, Query, under
+import collections, ipaddress, socket, struct, threading, time
+from wire import Query, under
+
+
+Seen = collections.namedtuple("Seen", "server name kind how port id flags")  # the name as it was sent; of TCP only the beginning is seen
 
 
 class Sniffer:
-    """`questions` grows by (time, server, name as sent, kind, udp|tcp, source port); those of other clients are not counted."""
+    """`questions` grows by a `Seen` each; those of other clients are not counted."""
 
     def __init__(self, ignore=("127.5.", "127.6.")):
         self.questions, self.ignore, self.open = [], ignore, True
@@ -36,9 +39,9 @@ class Sniffer:
             return
         if protocol == 17:
             query = Query(body[8:])
-            self.questions.append((time.monotonic(), target, query.name, query.kind, "udp", port))
+            self.questions.append(Seen(target, query.name, query.kind, "udp", port, query.id, query.flags))
         elif protocol == 6 and body[13] & 0x12 == 2:  # SYN: what is asked inside is not looked at
-            self.questions.append((time.monotonic(), target, "", "", "tcp", port))
+            self.questions.append(Seen(target, "", "", "tcp", port, 0, 0))
 
     def mark(self):
         """A place to count from, once what is under way has been read."""
@@ -47,5 +50,5 @@ class Sniffer:
 
     def count(self, mark, suffix=None, kind=None, server=None):
         """Questions since a mark, all or those at or under a name, of a kind, to a server."""
-        return sum(1 for _, at, name, what, how, _ in self.questions[mark:]
-                   if (suffix is None or how == "udp" and under(name, suffix)) and (kind is None or what == kind) and (server is None or at == server))
+        return sum(1 for q in self.questions[mark:]
+                   if (suffix is None or q.how == "udp" and under(q.name, suffix)) and (kind is None or q.kind == kind) and (server is None or q.server == server))

@@ -110,7 +110,7 @@ fn authors(field: &Field<'_>, login: &Address) -> Result<Vec<Address>, Reply> {
         let author = match address {
             FieldAddress::Full(address) => Some(address),
             FieldAddress::Local { local, .. } => Address::new(&local, login.domain().clone()).ok(),
-            FieldAddress::Malformed => None,
+            FieldAddress::Malformed { .. } => None,
         };
         match author {
             Some(author) if authors.len() < AUTHORS_MAX => authors.push(author),

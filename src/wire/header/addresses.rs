@@ -16,8 +16,13 @@ pub enum FieldAddress {
         /// Right behind it.
         end: usize,
     },
-    /// Something that is no address.
-    Malformed,
+    /// Something that is no address, and where it stands in the value.
+    Malformed {
+        /// Its first octet.
+        start: usize,
+        /// Behind its last.
+        end: usize,
+    },
 }
 
 /// Calls `each` for every mailbox in a field's value, in order.
@@ -26,6 +31,9 @@ pub fn each_address(value: &[u8], each: &mut dyn FnMut(FieldAddress)) {
     let mut at = 0;
     while let Some(&octet) = value.get(at) {
         let start = at;
+        if !octet.is_ascii_whitespace() && !matches!(octet, b',' | b';') {
+            mailbox.start.get_or_insert(start);
+        }
         at = match octet {
             b'(' => end_of_comment(value, at),
             b' ' | b'\t' | b'\r' | b'\n' => at + 1,
@@ -43,11 +51,11 @@ pub fn each_address(value: &[u8], each: &mut dyn FnMut(FieldAddress)) {
             }
             // A group's name is no mailbox.
             b':' if mailbox.angle.is_none() => mailbox = Mailbox::default(),
-            b',' | b';' => std::mem::take(&mut mailbox).finish(value, each),
+            b',' | b';' => std::mem::take(&mut mailbox).finish(value, start, each),
             _ => mailbox.word(value, start, at),
         }
     }
-    mailbox.finish(value, each);
+    mailbox.finish(value, value.len(), each);
 }
 
 /// The value with `@domain` behind every local part that stands alone; None when there is none. It ends where it
@@ -75,6 +83,8 @@ pub fn complete(value: &[u8], domain: &Domain, bytes_max: usize) -> Option<Vec<u
 /// What has been seen of one mailbox.
 #[derive(Default)]
 struct Mailbox {
+    /// Where it begins, comments too.
+    start: Option<usize>,
     /// First to last octet outside comments and angle brackets.
     words: Option<(usize, usize)>,
     /// Blank or comment since the last word.
@@ -103,25 +113,25 @@ impl Mailbox {
         self.gap = false;
     }
 
-    fn finish(self, value: &[u8], each: &mut dyn FnMut(FieldAddress)) {
-        match (self.angle, self.words) {
-            _ if self.ambiguous => each(FieldAddress::Malformed),
-            (Some((start, end)), _) => each(spec(value, start, end)),
-            (None, Some(_)) if self.several => each(FieldAddress::Malformed),
-            (None, Some((start, end))) => each(spec(value, start, end)),
-            (None, None) => {}
-        }
+    fn finish(self, value: &[u8], end: usize, each: &mut dyn FnMut(FieldAddress)) {
+        let spec = match (self.angle, self.words) {
+            _ if self.ambiguous => None,
+            (Some((start, end)), _) => spec(value, start, end),
+            (None, Some(_)) if self.several => None,
+            (None, Some((start, end))) => spec(value, start, end),
+            (None, None) => return,
+        };
+        let start = self.start.unwrap_or(end);
+        each(spec.unwrap_or(FieldAddress::Malformed { start, end }));
     }
 }
 
 /// The addr-spec in `value[start..end]`.
-fn spec(value: &[u8], start: usize, end: usize) -> FieldAddress {
+fn spec(value: &[u8], start: usize, end: usize) -> Option<FieldAddress> {
     let inside = value.get(start..end).unwrap_or_default();
     let trimmed = inside.trim_ascii_end();
     let end = start + trimmed.len();
-    let Ok(text) = std::str::from_utf8(trimmed.trim_ascii_start()) else {
-        return FieldAddress::Malformed;
-    };
+    let text = std::str::from_utf8(trimmed.trim_ascii_start()).ok()?;
     // RFC 5322 section 4.4: obs-route.
     let text = match (text.starts_with('@'), text.split_once(':')) {
         (true, Some((_, behind))) => behind,
@@ -129,17 +139,17 @@ fn spec(value: &[u8], start: usize, end: usize) -> FieldAddress {
     };
     let plain: String = without_blanks(text);
     if let Ok(address) = Address::parse(&plain) {
-        return FieldAddress::Full(address);
+        return Some(FieldAddress::Full(address));
     }
     // The local part alone: nothing can make it a whole address but the domain behind it.
     match Address::parse(&format!("{plain}@localhost")) {
         Ok(address) if plain == text && (!plain.contains('@') || plain.starts_with('"')) => {
-            FieldAddress::Local {
+            Some(FieldAddress::Local {
                 local: address.local().into(),
                 end,
-            }
+            })
         }
-        _ => FieldAddress::Malformed,
+        _ => None,
     }
 }
 
@@ -217,7 +227,9 @@ mod tests {
             all.push(match address {
                 FieldAddress::Full(address) => address.to_string(),
                 FieldAddress::Local { local, .. } => format!("local {local}"),
-                FieldAddress::Malformed => "malformed".into(),
+                FieldAddress::Malformed { start, end } => {
+                    format!("malformed {}", value[start..end].trim())
+                }
             })
         });
         all
@@ -238,16 +250,17 @@ mod tests {
             ),
             (" undisclosed-recipients:;\r\n", vec![]),
             (" =?utf-8?q?J=C3=B6rg?= <@x.de:j@b.de>", vec!["j@b.de"]),
-            (" A B", vec!["malformed"]),
-            (" <>", vec!["malformed"]),
+            (" A B", vec!["malformed A B"]),
+            (" <>", vec!["malformed <>"]),
             (" \"a b\"@c.de, \"d e\"", vec!["\"a b\"@c.de", "local d e"]),
             (" a . b @ c.de, < d@e.de (x) >", vec!["a.b@c.de", "d@e.de"]),
             (" \"Me @ Home\" <me>", vec!["local me"]),
-            (" <a@b.de", vec!["malformed"]),
+            (" <a@b.de", vec!["malformed <a@b.de"]),
             (" evil@x.de <a@b.de>", vec!["a@b.de"]),
-            (" <a@b.de> <c@d.de>", vec!["malformed"]),
-            (" <a@b.de> c@d.de", vec!["malformed"]),
-            (" a@b@c.de", vec!["malformed"]),
+            (" <a@b.de> <c@d.de>", vec!["malformed <a@b.de> <c@d.de>"]),
+            (" <a@b.de> c@d.de", vec!["malformed <a@b.de> c@d.de"]),
+            (" a@b@c.de", vec!["malformed a@b@c.de"]),
+            (" A B, C. <a@b.de>", vec!["malformed A B", "a@b.de"]),
             (
                 " a@[1.2.3.4], b@[IPv6:::1]",
                 vec!["a@[1.2.3.4]", "b@[IPv6:::1]"],

@@ -4,6 +4,7 @@ use super::super::{Asked, Traits};
 use crate::limits::DMARC_AUTHOR_DOMAINS_MAX;
 use crate::wire::address::Domain;
 use crate::wire::header::{FieldAddress, Fields, each_address};
+use crate::wire::mime::decode::decode_words;
 use std::net::IpAddr;
 
 /// Whom From names.
@@ -25,15 +26,19 @@ pub fn authors(header: &[u8], asked: &Asked<'_>) -> (Authors, Traits) {
         if field.is("From") {
             traits.from_fields += 1;
             let mut named = false;
-            each_address(field.value, &mut |address| {
-                named = true;
-                match address {
-                    FieldAddress::Full(address) => authors.add(address.domain()),
-                    // No domain is shown with it, except where a reader decodes words that are no address.
-                    FieldAddress::Local { local, .. } => {
-                        traits.from_malformed |= local.contains("=?");
-                    }
-                    FieldAddress::Malformed => traits.from_malformed = true,
+            each_address(field.value, &mut |address| match address {
+                FieldAddress::Full(address) => {
+                    named = true;
+                    authors.add(address.domain());
+                }
+                FieldAddress::Local { local, .. } => {
+                    named = true;
+                    traits.from_malformed |= shows_address(local.as_bytes());
+                }
+                // Words alone are half of a name with a comma in it.
+                FieldAddress::Malformed { start, end } => {
+                    let text = field.value.get(start..end).unwrap_or_default();
+                    traits.from_malformed |= shows_address(text);
                 }
             });
             traits.from_malformed |= !named;
@@ -53,6 +58,11 @@ pub fn authors(header: &[u8], asked: &Asked<'_>) -> (Authors, Traits) {
         authors.only = Some(only.clone());
     }
     (authors, traits)
+}
+
+/// Whether a reader might see a whole address in what is none.
+fn shows_address(text: &[u8]) -> bool {
+    decode_words(text).contains('@')
 }
 
 impl Authors {
@@ -203,7 +213,8 @@ mod tests {
         let only = |header: &str| authors(header.as_bytes(), &asked()).0.only.is_some();
         assert!(only("From: a@b.example, c@b.example\r\n\r\n"));
         assert!(!only("From: a@b.example\r\nFrom: a@b.example\r\n\r\n"));
-        assert!(!only("From: a@b.example, <\r\n\r\n"));
+        assert!(!only("From: a@b.example, c@d@e.example\r\n\r\n"));
+        assert!(only("From: A, B C <a@b.example>\r\n\r\n"));
         assert!(!only("From: a@b.example, c@d.example\r\n\r\n"));
         assert!(!only("\r\n"));
     }

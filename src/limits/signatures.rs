@@ -13,7 +13,7 @@ pub const DKIM_IDENTITY_BYTES_MAX: usize = 128;
 pub const DKIM_TROUBLE_BYTES_MAX: usize = 96;
 /// What DKIM and ARC hold of a message until its body's end, octets: some 700 for each signature tried (names, identity,
 /// the body's hash), the chain, two hashes under way.
-pub const SIGNATURES_STATE_BYTES_MAX: usize = 8 * 1024;
+pub const SIGNATURES_STATE_BYTES_MAX: usize = 7 * 1024 + 512;
 /// Key records at one name that are tried. RFC 6376 section 3.6.2.2 leaves open what several of them mean; above it
 /// the name has no key.
 pub const DKIM_KEYS_MAX: usize = 2;

@@ -101,10 +101,7 @@ fn sample(file: &str, keys: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
 fn samples_of_dkimpy() {
     let pass = || ("pass".to_string(), String::new());
     let permanent = |reason: &str| ("permerror".to_string(), reason.to_string());
-    let ed25519 = (
-        "brisbane._domainkey.football.example.com",
-        RFC_8463_KEY,
-    );
+    let ed25519 = ("brisbane._domainkey.football.example.com", RFC_8463_KEY);
     let rsa = |file| ("test._domainkey.football.example.com", file);
     let both = "rfc6376.signed.msg";
     for (file, keys, expected) in [

@@ -459,36 +459,6 @@ pub const RETRY_ATTEMPTS_MIN: u32 = 10;
 /// After so long without success its sender is told that it takes long, seconds.
 pub const RETRY_DELAY_NOTICE_SECS: u64 = 4 * 3600;
 
-// ---- run: checks of mail
-
-/// Messages whose checks ask the DNS at once, three questions each; the next one waits. Each holds at most
-/// AUTHENTIC_CHECK_BYTES_MAX.
-pub const AUTHENTIC_CHECKS_MAX: usize = 12;
-const _: () = assert!(3 * AUTHENTIC_CHECKS_MAX <= DNS_QUESTIONS_MAX);
-/// What one message's checks hold while they ask and verify: fields found, answers, keys (an estimate from above:
-/// records are shared with the cache of the resolver, and octets of the header are the body buffer's).
-pub const AUTHENTIC_CHECK_BYTES_MAX: usize = 32 * 1024;
-/// What they leave with the message until its body has passed: results, the two hashes of each signature.
-pub const AUTHENTIC_STATE_BYTES_MAX: usize = SIGNATURES_STATE_BYTES_MAX + 3 * 1024;
-/// Wait for one of AUTHENTIC_CHECKS_MAX places, seconds; beyond it the checks find "temperror" and the mail is taken.
-pub const AUTHENTIC_WAIT_SECS: u64 = 10;
-/// Answers about a sender at MAIL, seconds; what has not come by then speaks against nobody.
-pub const AUTHENTIC_SENDER_SECS: u64 = 10;
-/// What a dialogue holds of its sender from MAIL to the verdict, octets: an entry of a list, three score lines.
-pub const SENDER_FACTS_BYTES_MAX: usize = 2 * 1024;
-/// Answers for the header of one message, seconds; what has not come by then is "temperror".
-pub const AUTHENTIC_HEADER_SECS: u64 = 20;
-/// Answers about DMARC, at the end of the body, seconds.
-pub const AUTHENTIC_DMARC_SECS: u64 = 10;
-/// 451 for want of an answer of the DNS, for one domain, seconds; then its mail is taken.
-pub const DEFERRAL_SECS: u64 = 4 * 3600;
-/// A domain is remembered for so long after its last message, seconds, so that its next one is not deferred again.
-pub const DEFERRAL_KEPT_SECS: u64 = 24 * 3600;
-/// Domains that are remembered so, of at most DOMAIN_BYTES_MAX octets and 64 more each; mail of others is taken.
-pub const DEFERRAL_ROWS_MAX: usize = 128;
-/// A clock that shows less (2026-01-01) was never set: ages of signatures are not judged by it, seconds since 1970.
-pub const CLOCK_SECONDS_MIN: i64 = 1_767_225_600;
-
 // ---- reports (DMARC aggregate and failure, TLS-RPT)
 
 /// A report as it is attached, octets decoded but still packed (RFC 7489's usual `!10m`); what is longer is not read.

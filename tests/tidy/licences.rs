@@ -14,6 +14,8 @@ const LICENCES: &[&str] = &[
     "BSD-3-Clause",
     "BSL-1.0",
     "CC0-1.0",
+    // The list of certificate authorities, as data: its text goes along, nothing else.
+    "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "MIT-0",

@@ -27,6 +27,8 @@ pub enum Fault {
     Silent,
     /// The network or the server refuses.
     Refused(io::ErrorKind),
+    /// It cannot prove over TLS that it is the one we mean.
+    Untrusted(String),
     /// It answered something that is none.
     Nonsense(&'static str),
     /// It answered more than is taken.
@@ -185,6 +187,14 @@ fn refused(error: io::Error) -> Fault {
     Fault::Refused(error.kind())
 }
 
+/// TLS that was not agreed on, mostly for the certificate: its reason is what helps.
+fn not_trusted(error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Fault::Untrusted(error.to_string()),
+        kind => Fault::Refused(kind),
+    }
+}
+
 /// A server that is asked over TLS (RFC 7858); its last connection is kept and used again.
 pub struct OverTls {
     server: SocketAddr,
@@ -217,7 +227,7 @@ impl OverTls {
         within_stream_time(async {
             let stream = TcpStream::connect(self.server).await.map_err(refused)?;
             let connected = self.connector.connect(self.name.clone(), stream).await;
-            let mut stream = Box::new(connected.map_err(refused)?);
+            let mut stream = Box::new(connected.map_err(not_trusted)?);
             let answer = talk(&mut stream, query, Manner::Forwarded).await?;
             *self.idle() = Some(stream);
             Ok(answer)

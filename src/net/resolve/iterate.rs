@@ -501,6 +501,7 @@ pub fn words(fault: &Fault) -> String {
     match fault {
         Fault::Silent => SILENT.to_string(),
         Fault::Refused(kind) => format!("could not be reached ({kind})"),
+        Fault::Untrusted(why) => format!("is not trusted over TLS: {why}"),
         Fault::Nonsense(why) => format!("made no sense: {why}"),
         Fault::TooLarge(what) => format!("{LARGE} ({what})"),
     }

@@ -16,6 +16,7 @@ use super::ids::*;
 use super::record::ContentMeta;
 use crate::limits::INDEX_CACHE_KIB;
 use mailbox::Mailboxes;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, params};
 use std::path::Path;
 
@@ -304,6 +305,9 @@ fn connect(path: &Path) -> Result<Connection> {
     db.execute_batch(schema::PRAGMAS)?;
     db.pragma_update(None, "cache_size", -(INDEX_CACHE_KIB as i64))?;
     db.set_prepared_statement_cache_capacity(96);
+    // Else a statement whose plan might depend on a number, as on that of a LIMIT, is compiled anew each time that
+    // another one is bound: more work than most of our questions.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(db)
 }

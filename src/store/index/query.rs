@@ -120,6 +120,16 @@ pub fn uids(db: &Connection, mailbox: MailboxId, from_uid: u32) -> Result<UidSet
     )
 }
 
+/// The first message without \Seen; the walk ends there.
+pub fn first_unseen(db: &Connection, mailbox: MailboxId) -> Result<Option<u32>> {
+    let seen = Flags::SEEN.0.cast_signed();
+    db.prepare_cached(
+        "SELECT uid FROM message WHERE mailbox = ?1 AND flags & ?2 = 0 ORDER BY uid LIMIT 1",
+    )?
+    .query_row(params![mailbox.0, seen], |row| row.get(0))
+    .optional()
+}
+
 /// UIDs of messages that have all bits of `flags` (`set`) or lack one of them.
 pub fn uids_with_flags(
     db: &Connection,
@@ -197,15 +207,19 @@ fn rows_at_most(rows_max: usize) -> i64 {
     i64::try_from(rows_max).unwrap_or(i64::MAX)
 }
 
+fn rows_sql() -> String {
+    format!(
+        "SELECT {MESSAGE_COLUMNS} FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4"
+    )
+}
+
 /// Rows ascending by UID until `each` says false.
 pub fn rows(
     db: &Connection,
     range: RowRange,
     each: &mut dyn FnMut(&MessageRow) -> bool,
 ) -> Result<()> {
-    let mut statement = db.prepare_cached(&format!(
-        "SELECT {MESSAGE_COLUMNS} FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4"
-    ))?;
+    let mut statement = db.prepare_cached(&rows_sql())?;
     let mut rows = statement.query(params![
         range.mailbox.0,
         range.from_uid,
@@ -430,4 +444,33 @@ pub fn message_files(db: &Connection) -> Result<Vec<EmailId>> {
     db.prepare_cached("SELECT email FROM content WHERE file = 1")?
         .query_map([], |row| Ok(EmailId(row.get(0)?)))?
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn a_statement_is_compiled_once_whatever_is_bound() {
+        let dir = std::env::temp_dir().join(format!("pillarbox-query-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let index = super::super::Index::create(&dir.join("index.sqlite")).unwrap();
+        for rows_max in [1, 2, 30] {
+            let range = RowRange {
+                mailbox: MailboxId(1),
+                from_uid: 1,
+                to_uid: 9,
+                rows_max,
+            };
+            rows(&index.db, range, &mut |_| true).unwrap();
+        }
+        let sql = rows_sql();
+        let statement = index.db.prepare_cached(&sql).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        assert_eq!(statement.get_status(StatementStatus::Run), 3);
+        drop(statement);
+        drop(index);
+        let _ = std::fs::remove_dir_all(&dir);
+    }
 }

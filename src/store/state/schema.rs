@@ -2,6 +2,7 @@
 
 use super::super::StoreError;
 use crate::limits::STATE_CACHE_KIB;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -95,6 +96,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         .busy_timeout(std::time::Duration::from_secs(5))
         .and_then(|()| connection.pragma_update(None, "cache_size", -(STATE_CACHE_KIB as i64)))
         .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
+        // As in the index: no statement is compiled anew because another number is bound.
+        .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true))
+        .map(drop)
         .map_err(|e| damaged(path, &e))?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

@@ -10,6 +10,9 @@ pub use checks::*;
 pub use dns::*;
 pub use memory::{Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, MemorySum, SEARCH_BYTES, Term};
 pub use signatures::*;
+pub use memory::{
+    Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, FETCH_WIDE_BYTES, MemorySum, SEARCH_BYTES, Term,
+};
 
 /// SMTP command line with CRLF, octets. RFC 5321 section 4.5.3.1.4 asks for 512 plus what extensions add (SMTPUTF8,
 /// DSN); 500 5.5.6 and the rest of the line is skipped. Held in the connection's in-buffer.
@@ -40,8 +43,9 @@ pub const LARGE_MESSAGE_BYTES: usize = 128 * 1024;
 pub const BODY_BUFFERS_MAX: usize = 56;
 /// Of these, what port 25 may hold: strangers never keep people from sending.
 pub const BODY_BUFFERS_STRANGERS_MAX: usize = 50;
-/// Buffers kept for reuse when no message holds them; the others go back to the system.
-pub const BODY_BUFFERS_SPARE_MAX: usize = 4;
+/// Buffers kept for reuse when no message holds them; the others go back to the system, which costs two system calls
+/// and a page fault for each page that a message touches.
+pub const BODY_BUFFERS_SPARE_MAX: usize = 12;
 
 /// Local part without its quotes, octets. RFC 5321 section 4.5.3.1.1 promises only 64, but generated bounce addresses
 /// of large senders are longer and must be able to write to us; 501 5.1.7 or 501 5.1.3.
@@ -192,8 +196,9 @@ pub const SEARCH_SLICE_BYTES: usize = 1024 * 1024;
 /// Octets of slices of FETCHes and of SEARCHes under way, over all sessions; the next one waits for its turn.
 pub const IMAP_ANSWERS_BYTES_MAX: usize = 1400 * 1024;
 /// Of these, what the sessions of one account may hold: whose clients do not read is in nobody else's way. Six that
-/// stopped in the middle of a FETCH leave room for another command.
-pub const IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX: usize = 12 * FETCH_SLICE_BYTES + SEARCH_BYTES;
+/// stopped in the middle of a FETCH, one of them alone at first, leave room for another command.
+pub const IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX: usize =
+    FETCH_WIDE_BYTES + 5 * FETCH_BYTES + SEARCH_BYTES;
 /// A client that takes nothing of such octets for so long while somebody waits for them is cut off, seconds: deaf
 /// clients of a few accounts keep nobody waiting longer.
 pub const IMAP_ANSWER_UNREAD_SECS: u64 = 10;
@@ -207,6 +212,8 @@ pub const IMAP_SMALL_COMMAND_BYTES: usize = 2 * 1024;
 /// Octets that one slice of a FETCH response aims at; held by the session while it fetches (two of them: one is
 /// written out while a reader fills the other).
 pub const FETCH_SLICE_BYTES: usize = 32 * 1024;
+/// The same while half of the octets for answers, and of the account's share, stay free: fewer hops between threads.
+pub const FETCH_WIDE_SLICE_BYTES: usize = 128 * 1024;
 /// A literal that ends within so many octets of its slice is read at once: damage shows before it is half sent.
 pub const FETCH_WHOLE_BYTES_MAX: usize = 48 * 1024;
 /// Ranges of UIDs in all sequence maps together (12 octets each, shared between sessions); NO [LIMIT] on SELECT.

@@ -67,11 +67,17 @@ const SUMMARY_BYTES: usize =
 const SCANNER_BYTES: usize = SUMMARY_BYTES + MIME_PART_HEADER_BYTES_MAX;
 /// A FETCH while it makes slices: two of them, each as long as the longest literal that is read at once.
 pub const FETCH_BYTES: usize = 2 * FETCH_WHOLE_BYTES_MAX;
+/// The same while it is nearly alone.
+pub const FETCH_WIDE_BYTES: usize =
+    2 * (FETCH_WIDE_SLICE_BYTES + FETCH_WHOLE_BYTES_MAX - FETCH_SLICE_BYTES);
 /// And the summary of the message that it is in, if an item needs it.
 pub const FETCH_SUMMARY_BYTES: usize = SUMMARY_BYTES;
 /// A SEARCH: 12 blocks and a header.
 pub const SEARCH_BYTES: usize = 13 * SEARCH_BLOCK_BYTES;
-const _: () = assert!(SEARCH_BYTES <= IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX);
+const _: () = assert!(FETCH_BYTES + FETCH_SUMMARY_BYTES <= SEARCH_BYTES);
+// Somebody else's SEARCH and FETCH go on beside an account that holds all that it may.
+const _: () =
+    assert!(IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX + 2 * SEARCH_BYTES <= IMAP_ANSWERS_BYTES_MAX);
 /// Schema, prepared statements and lookaside of a SQLite connection (measured 100 to 180 KiB).
 const DATABASE_BYTES: usize = 160 * 1024;
 /// Twelve octets a range, and room to grow.

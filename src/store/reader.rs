@@ -85,21 +85,12 @@ impl Reader {
     pub fn uids(&mut self, mailbox: MailboxId, from_uid: u32) -> Result<UidSet, StoreError> {
         query::uids(&self.db, mailbox, from_uid).map_err(StoreError::index)
     }
-    /// Rows with `from_uid <= uid <= to_uid`, ascending, at most `rows_max`; `each` says whether to go on.
+    /// Rows of a range of UIDs, ascending; `each` says whether to go on.
     pub fn rows(
         &mut self,
-        mailbox: MailboxId,
-        from_uid: u32,
-        to_uid: u32,
-        rows_max: usize,
+        range: RowRange,
         each: &mut dyn FnMut(&MessageRow) -> bool,
     ) -> Result<(), StoreError> {
-        let range = RowRange {
-            mailbox,
-            from_uid,
-            to_uid,
-            rows_max,
-        };
         query::rows(&self.db, range, each).map_err(StoreError::index)
     }
     /// As [`Reader::rows`], each row with its summary, borrowed: one statement for a FETCH of ENVELOPE and the like.
@@ -118,6 +109,10 @@ impl Reader {
         each: &mut dyn FnMut(&MessageRow, Place) -> bool,
     ) -> Result<(), StoreError> {
         query::rows_with_place(&self.db, range, each).map_err(StoreError::index)
+    }
+    /// The first message without \Seen, for SELECT.
+    pub fn first_unseen(&mut self, mailbox: MailboxId) -> Result<Option<u32>, StoreError> {
+        query::first_unseen(&self.db, mailbox).map_err(StoreError::index)
     }
     /// UIDs with all bits of `flags` set (or, with `set` false, not all): for SEARCH and UNSEEN.
     pub fn uids_with_flags(

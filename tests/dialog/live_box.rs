@@ -12,6 +12,7 @@ use pillarbox::run::random;
 use pillarbox::run::server::Server;
 use pillarbox::store::change::{Change, Outcome};
 use pillarbox::store::disk::real::RealDisk;
+use pillarbox::store::reader::RowRange;
 use pillarbox::store::state::{Access, StateChange, StateDone};
 use pillarbox::store::{AccountId, Options, QueueId};
 use pillarbox::wire::address::{Address, Domain};
@@ -167,8 +168,14 @@ impl LiveBox {
         let message = self.server.lanes.read(move |reader| {
             let inbox = reader.mailbox(account, mailbox).unwrap().unwrap();
             let mut found = None;
+            let range = RowRange {
+                mailbox: inbox.id,
+                from_uid: uid,
+                to_uid: uid,
+                rows_max: 1,
+            };
             reader
-                .rows(inbox.id, uid, uid, 1, &mut |row| {
+                .rows(range, &mut |row| {
                     found = Some((row.content, row.prefix, row.served_bytes));
                     true
                 })

@@ -1,16 +1,17 @@
 //! A FETCH in slices: in a reader's lane a slice fills a buffer from rows, summaries and contents; the socket's task
 //! writes it out while the next slice fills another one. Whatever the size of a message, only slices of it are held.
 
-use super::message::{Open, Progress, Told};
+use super::cursor::Cursor;
+use super::message::{Open, Progress, Told, slice_room};
 use super::places::Place;
 use super::{End, Session};
 use crate::limits::{
-    FETCH_BYTES, FETCH_SLICE_BYTES, FETCH_SUMMARY_BYTES, IMAP_ANSWER_TAIL_BYTES_MAX,
-    IMAP_ANSWER_UNREAD_SECS, MAILBOX_MESSAGES_MAX,
+    FETCH_BYTES, FETCH_SLICE_BYTES, FETCH_SUMMARY_BYTES, FETCH_WIDE_BYTES, FETCH_WIDE_SLICE_BYTES,
+    IMAP_ANSWER_TAIL_BYTES_MAX, IMAP_ANSWER_UNREAD_SECS, MAILBOX_MESSAGES_MAX,
 };
 use crate::net::conn::Patience;
 use crate::session::imap::gate::WRITE_PAUSE;
-use crate::store::reader::{Place as Placed, RowRange};
+use crate::store::reader::{Place as Placed, RowRange, SummaryRef};
 use crate::store::row::MessageRow;
 use crate::store::{AccountId, MailboxId, ModSeq, Reader, StoreError};
 use crate::wire::imap::command::Access;
@@ -39,9 +40,7 @@ pub(super) struct Job {
     /// Only messages that changed.
     pub filter: Option<Filter>,
     uids: UidSet,
-    /// Where it goes on: a range of `uids` and the next UID in it (0: its first).
-    range: usize,
-    next_uid: u32,
+    cursor: Cursor,
     rows: VecDeque<(MessageRow, Placed)>,
     open: Option<Box<Open>>,
     /// Messages of which BODY[] and the like was sent while they were not \Seen.
@@ -98,8 +97,7 @@ impl Session {
             ),
             filter: None,
             uids,
-            range: 0,
-            next_uid: 0,
+            cursor: Cursor::default(),
             rows: VecDeque::new(),
             open: None,
             read_unseen: UidSet::new(),
@@ -121,10 +119,18 @@ impl Session {
         let mut pace = Pace::Quick;
         loop {
             let mut place = imap.places.take(account, made.job.bytes()).await;
+            made.job.told.slice_bytes = FETCH_SLICE_BYTES;
             made = self.next_slice(made.job, out).await?;
+            let mut other = Vec::new();
             while made.goes_on() && pace == Pace::Quick && !imap.places.wanted() {
-                (made, pace) = self.send_and_make(made, &mut place).await?;
+                if made.job.told.slice_bytes == FETCH_SLICE_BYTES
+                    && place.widen(FETCH_WIDE_BYTES - FETCH_BYTES)
+                {
+                    made.job.told.slice_bytes = FETCH_WIDE_SLICE_BYTES;
+                }
+                (made, other, pace) = self.send_and_make(made, other, &mut place).await?;
             }
+            drop(other);
             if !made.goes_on() && made.full.len() <= IMAP_ANSWER_TAIL_BYTES_MAX {
                 self.out = made.full;
                 break;
@@ -147,28 +153,34 @@ impl Session {
         Ok(made.job)
     }
 
-    /// While the client takes a slice, the reader fills the next one.
-    async fn send_and_make(&mut self, made: Made, place: &mut Place) -> Result<(Made, Pace), End> {
-        let Made { job, full, .. } = made;
+    /// While the client takes a slice, the reader fills the next one into the other buffer. Returns that, and the
+    /// buffer that has been sent.
+    async fn send_and_make(
+        &mut self,
+        made: Made,
+        other: Vec<u8>,
+        place: &mut Place,
+    ) -> Result<(Made, Vec<u8>, Pace), End> {
+        let Made { job, mut full, .. } = made;
         let lanes = self.imap.server.lanes.clone();
-        let next =
-            lanes.read(move |reader| one_slice(reader, job, Vec::with_capacity(FETCH_SLICE_BYTES)));
-        let mut sent = pin!(self.send_slice(&full, true));
-        let (next, in_time) = tokio::join!(next, timeout(SLOW_AFTER, &mut sent));
-        let mut next = next.map_err(unreadable)?;
-        let pace = match in_time {
-            Ok(sent) => {
-                sent?;
-                Pace::Quick
-            }
-            Err(_) => {
-                next.job.rest();
-                place.keep(full.capacity() + next.full.capacity());
-                sent.await?;
-                Pace::Slow
+        let next = lanes.read(move |reader| one_slice(reader, job, other));
+        let (next, pace) = {
+            let mut sent = pin!(self.send_slice(&full, true));
+            let (next, in_time) = tokio::join!(next, timeout(SLOW_AFTER, &mut sent));
+            let mut next = next.map_err(unreadable)?;
+            match in_time {
+                Ok(sent) => sent.map(|()| (next, Pace::Quick))?,
+                Err(_) => {
+                    next.job.rest();
+                    next.full.shrink_to_fit();
+                    place.keep(full.capacity() + next.full.capacity());
+                    sent.await?;
+                    (next, Pace::Slow)
+                }
             }
         };
-        Ok((next, pace))
+        full.clear();
+        Ok((next, full, pace))
     }
 
     /// Sends what counts as octets of a [`Place`]: while others wait for theirs, a client that takes nothing is cut off.
@@ -200,6 +212,10 @@ fn unreadable(error: StoreError) -> End {
 }
 
 fn one_slice(reader: &mut Reader, mut job: Box<Job>, mut out: Vec<u8>) -> Result<Made, StoreError> {
+    if job.started {
+        // All that it will need; the first slice may be the only one, and small.
+        out.reserve_exact(slice_room(job.told.slice_bytes).saturating_sub(out.len()));
+    }
     let slice = job.fill(reader, &mut out)?;
     Ok(Made {
         job,
@@ -283,8 +299,7 @@ impl Job {
             self.look_up_keywords(reader, out)?;
         }
         match self.needs {
-            Needs::Rows => self.fill_from_rows(reader, out, until),
-            Needs::Summaries => self.fill_from_summaries(reader, out, until),
+            Needs::Rows | Needs::Summaries => self.fill_from_index(reader, out, until),
             Needs::Contents | Needs::Parts => self.fill_from_contents(reader, out, until),
         }
     }
@@ -306,90 +321,42 @@ impl Job {
         Ok(())
     }
 
-    /// The next range of UIDs that is to be read.
-    fn next_range(&self) -> Option<(u32, u32)> {
-        let (first, last) = *self.uids.ranges().get(self.range)?;
-        Some((first.max(self.next_uid), last))
-    }
-
-    /// A read of a range ended: at its end, or early because the slice is full.
-    fn advance(&mut self, read_to: Option<u32>, last: u32) {
-        match read_to
-            .and_then(|uid| uid.checked_add(1))
-            .filter(|next| *next <= last)
-        {
-            Some(next) => self.next_uid = next,
-            None => {
-                self.range += 1;
-                self.next_uid = 0;
-            }
-        }
-    }
-
-    fn fill_from_rows(
+    /// From rows alone, or with the summaries beside them.
+    fn fill_from_index(
         &mut self,
         reader: &mut Reader,
         out: &mut Vec<u8>,
         until: Instant,
     ) -> Result<Slice, StoreError> {
-        while let Some((first, last)) = self.next_range() {
-            let mut stopped_at = None;
-            let mut seen = 0;
-            reader.rows(
-                self.mailbox,
-                first,
-                last,
-                MAILBOX_MESSAGES_MAX as usize,
-                &mut |row| {
-                    seen += 1;
-                    if self.wanted(row) {
-                        self.told.put_row(row, out);
-                    }
-                    let full = out.len() >= FETCH_SLICE_BYTES
-                        || (seen % 64 == 0 && Instant::now() >= until);
-                    if full {
-                        stopped_at = Some(row.uid);
-                    }
-                    !full
-                },
-            )?;
-            self.rows_seen += seen;
-            self.advance(stopped_at, last);
-            if stopped_at.is_some() || out.len() >= FETCH_SLICE_BYTES || Instant::now() >= until {
-                return Ok(self.more_or_last());
-            }
-        }
-        Ok(Slice::Last)
-    }
-
-    fn fill_from_summaries(
-        &mut self,
-        reader: &mut Reader,
-        out: &mut Vec<u8>,
-        until: Instant,
-    ) -> Result<Slice, StoreError> {
-        while let Some((first, last)) = self.next_range() {
-            let mut stopped_at = None;
-            let mut seen = 0;
+        let aim = self.told.slice_bytes;
+        while let Some((first, last)) = self.cursor.next(&self.uids) {
+            let (mut stopped_at, mut seen) = (None, 0);
+            let mut each = |row: &MessageRow, summary: Option<SummaryRef<'_>>| {
+                seen += 1;
+                if self.wanted(row) {
+                    self.told.put_indexed(row, summary.as_ref(), out);
+                }
+                let full = out.len() >= aim || (seen % 64 == 0 && Instant::now() >= until);
+                if full {
+                    stopped_at = Some(row.uid);
+                }
+                !full
+            };
             let range = RowRange {
                 mailbox: self.mailbox,
                 from_uid: first,
                 to_uid: last,
                 rows_max: MAILBOX_MESSAGES_MAX as usize,
             };
-            reader.rows_with_summary(range, &mut |row, summary| {
-                seen += 1;
-                self.told.put_summary(row, &summary, out);
-                let full =
-                    out.len() >= FETCH_SLICE_BYTES || (seen % 64 == 0 && Instant::now() >= until);
-                if full {
-                    stopped_at = Some(row.uid);
+            match self.needs {
+                Needs::Rows => reader.rows(range, &mut |row| each(row, None))?,
+                _ => {
+                    reader.rows_with_summary(range, &mut |row, summary| each(row, Some(summary)))?
                 }
-                !full
-            })?;
+            }
             self.rows_seen += seen;
-            self.advance(stopped_at, last);
-            if stopped_at.is_some() || out.len() >= FETCH_SLICE_BYTES || Instant::now() >= until {
+            self.cursor.advance(stopped_at, last);
+            if stopped_at.is_some() || out.len() >= aim || Instant::now() >= until {
                 return Ok(self.more_or_last());
             }
         }
@@ -397,10 +364,9 @@ impl Job {
     }
 
     fn more_or_last(&self) -> Slice {
-        if self.next_range().is_some() {
-            Slice::More
-        } else {
-            Slice::Last
+        match self.cursor.next(&self.uids) {
+            Some(_) => Slice::More,
+            None => Slice::Last,
         }
     }
 
@@ -451,7 +417,7 @@ impl Job {
                     self.damaged += 1;
                 }
             }
-            if out.len() >= FETCH_SLICE_BYTES || Instant::now() >= until {
+            if out.len() >= self.told.slice_bytes || Instant::now() >= until {
                 return Ok(Slice::More);
             }
         }
@@ -503,7 +469,7 @@ impl Job {
         reader: &mut Reader,
     ) -> Result<Option<(MessageRow, Placed)>, StoreError> {
         while self.rows.is_empty() {
-            let Some((first, last)) = self.next_range() else {
+            let Some((first, last)) = self.cursor.next(&self.uids) else {
                 return Ok(None);
             };
             let rows = &mut self.rows;
@@ -523,7 +489,7 @@ impl Job {
                 .back()
                 .filter(|_| self.rows.len() == ROWS_AHEAD)
                 .map(|(row, _)| row.uid);
-            self.advance(read_to, last);
+            self.cursor.advance(read_to, last);
         }
         Ok(self.rows.pop_front())
     }

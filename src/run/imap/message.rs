@@ -17,12 +17,19 @@ use std::sync::Arc;
 /// What is told of every message of a job.
 pub(super) struct Told {
     pub items: Vec<Item>,
+    /// Octets that a slice aims at.
+    pub slice_bytes: usize,
     /// What the answer calls the first of them that are sections, for all messages: as many as `NAMES_BYTES_MAX` holds.
     names: Vec<Box<str>>,
     pub map: Arc<SeqMap>,
     pub recent: Arc<UidSet>,
     /// As told to the client; new ones are looked up and told before they are used.
     pub keywords: Arc<Keywords>,
+}
+
+/// Octets that a slice may have which aims at `slice_bytes`: a literal that ends within them is read at once.
+pub(super) const fn slice_room(slice_bytes: usize) -> usize {
+    slice_bytes + (FETCH_WHOLE_BYTES_MAX - FETCH_SLICE_BYTES)
 }
 
 /// Longer names are written anew for each message.
@@ -95,7 +102,7 @@ impl Open {
         self.next_item == 0 && self.literal.is_none()
     }
 
-    /// Goes on writing. What is appended stays near `FETCH_SLICE_BYTES`, whatever the items are.
+    /// Goes on writing. What is appended stays near `slice_bytes`, whatever the items are.
     pub fn put(&mut self, told: &Told, out: &mut Vec<u8>) -> Result<Progress, StoreError> {
         if self.is_new() {
             told.put_head(&self.row, out);
@@ -104,7 +111,7 @@ impl Open {
             if let Some(literal) = self.literal.take() {
                 self.literal = self.put_literal(literal, told, out)?;
             }
-            if self.literal.is_some() || (self.next_item > 0 && out.len() >= FETCH_SLICE_BYTES) {
+            if self.literal.is_some() || (self.next_item > 0 && out.len() >= told.slice_bytes) {
                 return Ok(Progress::Part);
             }
             let Some(item) = told.items.get(self.next_item) else {
@@ -118,7 +125,7 @@ impl Open {
             match item {
                 Item::Section(section) => {
                     told.put_name(self.next_item - 1, section, out);
-                    self.put_section(section, out)?;
+                    self.put_section(section, slice_room(told.slice_bytes), out)?;
                 }
                 Item::Envelope => put_envelope(&self.envelope, out),
                 Item::Body => put_structure(&self.structure, Form::Body, out),
@@ -136,7 +143,7 @@ impl Open {
         out: &mut Vec<u8>,
     ) -> Result<Option<Literal>, StoreError> {
         let Literal { at, end, of } = literal;
-        let room = FETCH_SLICE_BYTES.saturating_sub(out.len()) as u64;
+        let room = told.slice_bytes.saturating_sub(out.len()) as u64;
         let to = at + room.min(end - at);
         match (of, told.items.get(self.next_item.saturating_sub(1))) {
             (Of::Fields, Some(Item::Section(item))) => {
@@ -146,12 +153,17 @@ impl Open {
                 let piece = held.get(at as usize..to as usize).unwrap_or_default();
                 out.extend_from_slice(piece);
             }
-            _ => put_octets(&self.content, at, to - at, out)?,
+            _ => self.content.append(at..to, out)?,
         }
         Ok((to < end).then_some(Literal { at: to, end, of }))
     }
 
-    fn put_section(&mut self, item: &SectionItem, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    fn put_section(
+        &mut self,
+        item: &SectionItem,
+        room: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
         match octets::find(item, &self.content, &self.structure)? {
             Octets::Missing => out.extend_from_slice(b"NIL"),
             Octets::Held(held) if held.is_empty() => out.extend_from_slice(b"\"\""),
@@ -159,7 +171,7 @@ impl Open {
                 let end = held.len() as u64;
                 put_literal_head(out, end);
                 let of = Of::Fields;
-                if held.len() + out.len() <= FETCH_WHOLE_BYTES_MAX {
+                if held.len() + out.len() <= room {
                     out.extend_from_slice(&held);
                 } else {
                     self.literal = Some(Literal { at: 0, end, of });
@@ -169,8 +181,8 @@ impl Open {
             Octets::Range(start, end) => {
                 put_literal_head(out, end - start);
                 // What fits is read at once, so that damage is found before the message is half sent.
-                if end - start + out.len() as u64 <= FETCH_WHOLE_BYTES_MAX as u64 {
-                    put_octets(&self.content, start, end - start, out)?;
+                if end - start + out.len() as u64 <= room as u64 {
+                    self.content.append(start..end, out)?;
                 } else {
                     self.literal = Some(Literal {
                         at: start,
@@ -203,6 +215,7 @@ impl Told {
         });
         Told {
             names: names.collect(),
+            slice_bytes: FETCH_SLICE_BYTES,
             items,
             map,
             recent,
@@ -230,30 +243,25 @@ impl Told {
         out.extend_from_slice(b" FETCH (");
     }
 
-    /// A message of which only the row is told.
-    pub fn put_row(&self, row: &MessageRow, out: &mut Vec<u8>) {
+    /// A message of which the row is told, and the summary if there is one.
+    pub fn put_indexed(
+        &self,
+        row: &MessageRow,
+        summary: Option<&SummaryRef<'_>>,
+        out: &mut Vec<u8>,
+    ) {
         self.put_head(row, out);
         for (at, item) in self.items.iter().enumerate() {
             if at > 0 {
                 out.push(b' ');
             }
-            self.put_item(item, row, out);
-        }
-        out.extend_from_slice(b")\r\n");
-    }
-
-    /// A message of which the summary is told.
-    pub fn put_summary(&self, row: &MessageRow, summary: &SummaryRef<'_>, out: &mut Vec<u8>) {
-        self.put_head(row, out);
-        for (at, item) in self.items.iter().enumerate() {
-            if at > 0 {
-                out.push(b' ');
-            }
-            match item {
-                Item::Envelope => put_envelope(summary.envelope, out),
-                Item::Body => put_structure(summary.structure, Form::Body, out),
-                Item::BodyStructure => put_structure(summary.structure, Form::BodyStructure, out),
-                item => self.put_item(item, row, out),
+            match (item, summary) {
+                (Item::Envelope, Some(summary)) => put_envelope(summary.envelope, out),
+                (Item::Body, Some(summary)) => put_structure(summary.structure, Form::Body, out),
+                (Item::BodyStructure, Some(summary)) => {
+                    put_structure(summary.structure, Form::BodyStructure, out);
+                }
+                (item, _) => self.put_item(item, row, out),
             }
         }
         out.extend_from_slice(b")\r\n");
@@ -298,22 +306,4 @@ fn put_structure(structure: &[u8], form: Form, out: &mut Vec<u8>) {
         Form::BodyStructure => b"BODYSTRUCTURE ",
     });
     push_body(out, structure, form);
-}
-
-/// Appends `bytes` octets of the served message.
-fn put_octets(
-    content: &ContentReader,
-    at: u64,
-    bytes: u64,
-    out: &mut Vec<u8>,
-) -> Result<(), StoreError> {
-    let before = out.len();
-    out.resize(
-        before.saturating_add(usize::try_from(bytes).unwrap_or(0)),
-        0,
-    );
-    match out.get_mut(before..) {
-        Some(room) => octets::read_exactly(content, at, room),
-        None => Ok(()),
-    }
 }

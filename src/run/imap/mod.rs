@@ -9,6 +9,7 @@ mod asked;
 mod authenticate;
 mod command;
 mod copy;
+mod cursor;
 mod expunge;
 mod fetch;
 mod idle;

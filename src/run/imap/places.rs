@@ -89,6 +89,32 @@ fn units(octets: usize) -> u32 {
 }
 
 impl Place {
+    /// Takes so many octets more, if more than half of the account's share and of all octets stays free: who is nearly
+    /// alone may hold more, until others come.
+    pub fn widen(&mut self, octets: usize) -> bool {
+        let totals = [IMAP_ANSWERS_PER_ACCOUNT_BYTES_MAX, IMAP_ANSWERS_BYTES_MAX];
+        let plenty = self.permits.iter().zip(totals).all(|(permit, total)| {
+            permit.semaphore().available_permits() >= (total / 2 + octets) / UNIT_BYTES
+        });
+        let more = || {
+            let take = |permit: &OwnedSemaphorePermit| {
+                permit
+                    .semaphore()
+                    .clone()
+                    .try_acquire_many_owned(units(octets))
+            };
+            Some((take(&self.permits[0]).ok()?, take(&self.permits[1]).ok()?))
+        };
+        match plenty.then(more).flatten() {
+            Some((own, all)) => {
+                self.permits[0].merge(own);
+                self.permits[1].merge(all);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Gives back all but `octets`.
     pub fn keep(&mut self, octets: usize) {
         for permit in &mut self.permits {
@@ -102,7 +128,7 @@ impl Place {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::limits::{FETCH_BYTES, FETCH_SLICE_BYTES, SEARCH_BYTES};
+    use crate::limits::{FETCH_BYTES, FETCH_SLICE_BYTES, FETCH_WIDE_BYTES, SEARCH_BYTES};
     use crate::net::conn::Conn;
     use crate::net::tls::tests::acceptor;
     use crate::run::imap::{Imap, Session};
@@ -140,11 +166,13 @@ mod tests {
     fn six_clients_that_stopped_leave_room_for_a_search() {
         let places = Places::new();
         let mut slow = Vec::new();
+        let mut wide = 0;
         for _ in 0..6 {
             let mut place = now(places.take(AccountId(1), FETCH_BYTES)).unwrap();
-            place.keep(2 * FETCH_SLICE_BYTES);
+            wide += u32::from(place.widen(FETCH_WIDE_BYTES - FETCH_BYTES));
             slow.push(place);
         }
+        assert_eq!(wide, 1, "one that is alone gets more");
         assert!(now(places.take(AccountId(1), SEARCH_BYTES)).is_some());
     }
 

@@ -2,6 +2,7 @@
 //! message by message for those that are left.
 
 use super::asked::{Asked, Budget, Needles, Stop};
+use super::cursor::Cursor;
 use super::reply::Reply;
 use super::{End, Session};
 use crate::limits::{MAILBOX_MESSAGES_MAX, SEARCH_BYTES, SEARCH_FLAGS_MAX};
@@ -191,8 +192,7 @@ struct Hunt {
     node: Node,
     needles: Needles,
     candidates: UidSet,
-    range: usize,
-    next_uid: u32,
+    cursor: Cursor,
     /// Messages that the index alone could not decide.
     undecided: VecDeque<MessageRow>,
     /// The one in the middle of which the slice ended.
@@ -225,8 +225,7 @@ fn begin(reader: &mut Reader, ground: Ground, key: &Key) -> Result<Hunt, Unplann
         candidates: node.candidates(&ground.all),
         node,
         needles,
-        range: 0,
-        next_uid: 0,
+        cursor: Cursor::default(),
         undecided: VecDeque::new(),
         asked: None,
         found: UidSet::new(),
@@ -259,10 +258,9 @@ impl Hunt {
 
     /// Decides what rows and summaries decide, until `ROWS_AHEAD` messages are left undecided; false at the end.
     fn decide_by_rows(&mut self, reader: &mut Reader, until: Instant) -> Result<bool, StoreError> {
-        let Some(&(first, last)) = self.candidates.ranges().get(self.range) else {
+        let Some((from_uid, last)) = self.cursor.next(&self.candidates) else {
             return Ok(false);
         };
-        let from_uid = first.max(self.next_uid);
         let (node, needles) = (&self.node, &self.needles);
         let (found, undecided) = (&mut self.found, &mut self.undecided);
         let (mut stopped_at, mut asks) = (None, 0u32);
@@ -287,33 +285,18 @@ impl Hunt {
             }
             go_on
         };
+        let range = RowRange {
+            mailbox: self.mailbox,
+            from_uid,
+            to_uid: last,
+            rows_max: MAILBOX_MESSAGES_MAX as usize,
+        };
         if node.needs_summaries() {
-            let range = RowRange {
-                mailbox: self.mailbox,
-                from_uid,
-                to_uid: last,
-                rows_max: MAILBOX_MESSAGES_MAX as usize,
-            };
             reader.rows_with_summary(range, &mut |row, s: SummaryRef<'_>| each(row, s.envelope))?;
         } else {
-            reader.rows(
-                self.mailbox,
-                from_uid,
-                last,
-                MAILBOX_MESSAGES_MAX as usize,
-                &mut |row| each(row, b""),
-            )?;
+            reader.rows(range, &mut |row| each(row, b""))?;
         }
-        match stopped_at
-            .and_then(|uid| uid.checked_add(1))
-            .filter(|next| *next <= last)
-        {
-            Some(next) => self.next_uid = next,
-            None => {
-                self.range += 1;
-                self.next_uid = 0;
-            }
-        }
+        self.cursor.advance(stopped_at, last);
         Ok(true)
     }
 

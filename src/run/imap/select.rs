@@ -190,7 +190,7 @@ fn open(
     let uids = reader.uids(mailbox, 1)?;
     let first_unseen = match row.unseen {
         0 => None,
-        _ => reader.uids_with_flags(mailbox, Flags::SEEN, false)?.first(),
+        _ => reader.first_unseen(mailbox)?,
     };
     Ok(Some(Opened {
         row,

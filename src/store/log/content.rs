@@ -162,6 +162,32 @@ impl LogContent {
         REMEMBERED.with_borrow_mut(|chunk| self.read_by(chunk, at, into))
     }
 
+    /// Appends what there is of `bytes` octets from `at` on, checked as by [`LogContent::read_at`].
+    pub fn append(&self, at: u64, bytes: usize, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        REMEMBERED.with_borrow_mut(|chunk| {
+            let end = self.bytes.min(at.saturating_add(bytes as u64));
+            let mut at = at;
+            while at < end {
+                let number = (at / CHUNK_BYTES as u64) as usize;
+                let skip = (at % CHUNK_BYTES as u64) as usize;
+                let chunk_bytes = self.chunk_bytes(number);
+                let count = (chunk_bytes - skip).min((end - at) as usize);
+                let before = out.len();
+                if count == chunk_bytes && !chunk.holds(self.serial, number) {
+                    out.resize(before + count, 0);
+                    let whole = &mut out[before..];
+                    let read = read_exact(&*self.file, whole, self.chunk_at(number));
+                    self.check(number, read.map(|()| &*whole))?;
+                } else {
+                    let octets = self.remembered(chunk, number)?;
+                    out.extend_from_slice(&octets[skip..skip + count]);
+                }
+                at += count as u64;
+            }
+            Ok(())
+        })
+    }
+
     /// Shows the first chunk, checked, without a copy (of an empty content: nothing).
     pub fn with_first_chunk<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R, StoreError> {
         if self.bytes == 0 {

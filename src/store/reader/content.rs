@@ -105,6 +105,30 @@ impl ContentReader {
     pub fn body_shift(&self) -> i64 {
         self.layout.prefix_bytes.cast_signed() - self.layout.cut_bytes().cast_signed()
     }
+    /// Appends a range of the served message to `out`; checks each chunk.
+    pub fn append(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        let mut at = range.start;
+        while at < range.end {
+            let before = out.len();
+            let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+            match at.checked_sub(self.layout.prefix_bytes) {
+                None => {
+                    let from = self.prefix.get(at as usize..).unwrap_or_default();
+                    out.extend_from_slice(from.get(..left).unwrap_or(from));
+                }
+                Some(behind) => {
+                    let (received, run) = self.layout.received(behind);
+                    let run = usize::try_from(run).unwrap_or(usize::MAX).min(left);
+                    self.content.append(received, run, out)?;
+                }
+            }
+            if out.len() == before {
+                return Err(too_short());
+            }
+            at += (out.len() - before) as u64;
+        }
+        Ok(())
+    }
     /// Fills `into` from `at` (an offset in the served message) as far as there are octets; checks each chunk.
     pub fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, StoreError> {
         let left = usize::try_from(self.served_bytes().saturating_sub(at)).unwrap_or(usize::MAX);

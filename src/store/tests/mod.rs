@@ -164,8 +164,14 @@ pub fn served(reader: &mut Reader, row: &row::MessageRow) -> Vec<u8> {
 /// All rows of a mailbox.
 pub fn rows(reader: &mut Reader, mailbox: MailboxId) -> Vec<row::MessageRow> {
     let mut rows = Vec::new();
+    let range = reader::RowRange {
+        mailbox,
+        from_uid: 1,
+        to_uid: u32::MAX,
+        rows_max: usize::MAX >> 1,
+    };
     reader
-        .rows(mailbox, 1, u32::MAX, usize::MAX >> 1, &mut |row| {
+        .rows(range, &mut |row| {
             rows.push(row.clone());
             true
         })

@@ -3,6 +3,7 @@
 use super::flag::{Flags, Keywords};
 use super::mutf7;
 use super::scan::is_astring_char;
+use memchr::memchr2;
 
 /// `text-code` of a status response (RFC 3501 section 7.1, RFC 5530).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -139,12 +140,17 @@ pub fn put_string(out: &mut Vec<u8>, octets: &[u8]) {
         return;
     }
     out.push(b'"');
-    for c in octets {
-        if matches!(c, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(*c);
+    let mut rest = octets;
+    while let Some((plain, special)) =
+        memchr2(b'"', b'\\', rest).and_then(|at| rest.split_at_checked(at))
+    {
+        out.extend_from_slice(plain);
+        out.push(b'\\');
+        let (first, behind) = special.split_at_checked(1).unwrap_or_default();
+        out.extend_from_slice(first);
+        rest = behind;
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

@@ -2,7 +2,7 @@
 
 use super::put_nstring;
 use super::structure::{Facts, Kind, Parameters, Part, Parts, parts};
-use crate::wire::imap::write::put_string;
+use crate::wire::imap::write::{put_number, put_string};
 use std::iter::Peekable;
 
 /// Which of the two data items.
@@ -193,5 +193,6 @@ fn push_parameters(out: &mut Vec<u8>, parameters: Parameters<'_>) {
 }
 
 fn push_number(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(format!(" {number}").as_bytes());
+    out.push(b' ');
+    put_number(out, number);
 }

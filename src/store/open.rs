@@ -25,10 +25,32 @@ pub fn open(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
     open_sized(options, SEGMENT_BYTES)
 }
 
+/// [`open`], and makes the index anew from the log, whatever its state: `store rebuild`.
+pub fn rebuild(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
+    open_with(options, SEGMENT_BYTES, IndexFile::Anew)
+}
+
 /// [`open`] with segments of another size, for tests.
 pub(super) fn open_sized(
     options: Options,
     segment_bytes: u64,
+) -> Result<(Writer, Arc<Shared>), StoreError> {
+    open_with(options, segment_bytes, IndexFile::AsItIs)
+}
+
+/// What becomes of the index that is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IndexFile {
+    /// It is used if it can be.
+    AsItIs,
+    /// It is thrown away.
+    Anew,
+}
+
+fn open_with(
+    options: Options,
+    segment_bytes: u64,
+    index_file: IndexFile,
 ) -> Result<(Writer, Arc<Shared>), StoreError> {
     make_private(&options.dir).map_err(|e| {
         StoreError(format!(
@@ -41,7 +63,7 @@ pub(super) fn open_sized(
     let state = StateWriter::open(&options.dir)?;
     let mut report = OpenReport::default();
     let mut opening = Opening::sized(options.disk.clone(), options.random, segment_bytes)?;
-    let (mut index, renewed) = bring_up(&options, &mut opening, &mut report)?;
+    let (mut index, renewed) = bring_up(&options, index_file, &mut opening, &mut report)?;
     forget_reclaimed(&mut index, &opening).map_err(StoreError::index)?;
     let spills = Spills::new(options.disk.clone(), options.random, options.reserve_bytes)?;
     sweep(&spills, &mut index, &mut report)?;
@@ -69,21 +91,6 @@ pub(super) fn open_sized(
     writer.snapshot_mailboxes(&renewed)?;
     writer.publish()?;
     Ok((writer, shared))
-}
-
-/// Makes the index anew from the log, whatever its state: `store rebuild`.
-pub fn rebuild(options: Options) -> Result<(Writer, Arc<Shared>), StoreError> {
-    {
-        let _lock = DirLock::take(&options.dir)?;
-        let path = index_path(&options.dir);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError(format!("cannot remove {}: {e}", path.display())));
-            }
-            _ => {}
-        }
-    }
-    open(options)
 }
 
 /// Why an index does not belong to this log, if it does not.
@@ -175,27 +182,33 @@ fn sweep(
 /// new UIDVALIDITY.
 fn bring_up(
     options: &Options,
+    index_file: IndexFile,
     opening: &mut Opening,
     report: &mut OpenReport,
 ) -> Result<(Index, Vec<MailboxId>), StoreError> {
     let now_secs = options.now_millis.div_euclid(1000);
     let path = index_path(&options.dir);
-    let why = match Index::open(&path) {
-        Opened::Ready(mut index) => match misfit(&index, opening) {
-            None => {
-                let renewed = replay(&mut index, opening, report, now_secs)?;
-                return Ok((*index, renewed));
-            }
-            Some(why) => why.into(),
+    let why = match index_file {
+        IndexFile::Anew => None,
+        IndexFile::AsItIs => match Index::open(&path) {
+            Opened::Ready(mut index) => match misfit(&index, opening) {
+                None => {
+                    let renewed = replay(&mut index, opening, report, now_secs)?;
+                    return Ok((*index, renewed));
+                }
+                Some(why) => Some(why.into()),
+            },
+            Opened::Unusable(why) => Some(why),
         },
-        Opened::Unusable(why) => why,
     };
     let (index, rebuilt) = from_log(&path, opening, now_secs)?;
     // A new store has nothing to say.
     if rebuilt.records > 0 {
-        report
-            .lines
-            .push(format!("{why}: it was made anew from the log"));
+        if let Some(why) = why {
+            report
+                .lines
+                .push(format!("{why}: it was made anew from the log"));
+        }
         report.lines.extend(rebuilt.lines);
         report.replayed = rebuilt.records;
     }

@@ -368,8 +368,10 @@ fn the_checks_can_fail() {
     );
     assert_eq!(named, ["net", "store", "wire"].map(str::to_string).into());
     assert_eq!(
-        code("let a = \"crate::store\"; // crate::net\n#[cfg(test)]\nmod tests {\ncrate::run"),
-        "let a = ; \n"
+        code(
+            "#[cfg(test)]\nmod tests;\nlet a = \"crate::store\"; // crate::net\n#[cfg(test)]\nmod x {\n crate::run\n}\nlet b"
+        ),
+        "\n\nlet a = ; \n\n\n\n\nlet b\n"
     );
     assert_eq!(room("src/wire/imap/flag.rs"), "wire");
     assert_eq!(room("src/limits.rs"), "limits");

@@ -35,16 +35,25 @@ pub fn sources(directory: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// The code before the tests, without comments and with texts emptied, so that words are code.
+/// The code without what is for tests alone, without comments and with texts emptied, so that words are code.
 pub fn code(text: &str) -> String {
     let mut kept = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        // A module at the end; an item for tests in the middle of a file counts as code.
-        if line.starts_with("#[cfg(test)]")
-            && lines.clone().take(2).any(|next| next.contains("mod tests"))
-        {
-            break;
+        if line.starts_with("#[cfg(test)]") {
+            // One item for tests, whole; what is indented belongs to the code around it. Its lines stay, empty.
+            let mut before_item = true;
+            for next in std::iter::once(line).chain(lines.by_ref()) {
+                kept.push('\n');
+                let one_line = next.ends_with(';') || next.ends_with('}');
+                if matches!(next, "}" | "};")
+                    || (before_item && !next.starts_with("#[") && one_line)
+                {
+                    break;
+                }
+                before_item &= next.starts_with("#[");
+            }
+            continue;
         }
         let line = without_texts(line);
         kept.push_str(line.split("//").next().unwrap_or_default());

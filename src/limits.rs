@@ -8,11 +8,10 @@ mod memory;
 mod signatures;
 pub use checks::*;
 pub use dns::*;
-pub use memory::{Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, MemorySum, SEARCH_BYTES, Term};
-pub use signatures::*;
 pub use memory::{
     Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, FETCH_WIDE_BYTES, MemorySum, SEARCH_BYTES, Term,
 };
+pub use signatures::*;
 
 /// SMTP command line with CRLF, octets. RFC 5321 section 4.5.3.1.4 asks for 512 plus what extensions add (SMTPUTF8,
 /// DSN); 500 5.5.6 and the rest of the line is skipped. Held in the connection's in-buffer.

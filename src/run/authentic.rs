@@ -15,8 +15,10 @@ use crate::policy::authentic::canned::Canned;
 use crate::policy::authentic::{self, Asked, AtHeader, Dns, Verdicts};
 use crate::policy::sender::{self, Decision, Facts};
 use crate::wire::access::Rules;
-use crate::wire::dns::{Answer, Outcome, Question, TroubleKind};
+use crate::wire::address::Domain;
+use crate::wire::dns::{Answer, Kind, Name, Outcome, Question, Record, TroubleKind};
 use deferrals::Deferrals;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -63,6 +65,45 @@ pub(super) struct Asking<'a> {
     until: Instant,
     _place: Option<SemaphorePermit<'a>>,
     ours: AtomicBool,
+}
+
+impl Names {
+    /// What a box that looks nothing up knows of itself: `domain` sends and gets its mail on loopback.
+    pub fn own(domain: &Domain) -> Names {
+        let Some(name) = Name::parse(domain.as_str()) else {
+            return Names::Own(Arc::default());
+        };
+        let loopback = Ipv4Addr::LOCALHOST;
+        let mx = Record::Mx {
+            preference: 10,
+            exchange: Some(name.clone()),
+        };
+        let text = |text: &str| Answer::insecure(vec![Record::Txt(text.as_bytes().into())]);
+        let reverse = Name::reverse(IpAddr::V4(loopback));
+        let answers = Canned::default()
+            .with(name.as_str(), Kind::Mx, Answer::insecure(vec![mx]))
+            .with(
+                name.as_str(),
+                Kind::A,
+                Answer::insecure(vec![Record::A(loopback)]),
+            )
+            .with(
+                name.as_str(),
+                Kind::Txt,
+                text("v=spf1 ip4:127.0.0.0/8 -all"),
+            )
+            .with(
+                &format!("_dmarc.{name}"),
+                Kind::Txt,
+                text("v=DMARC1; p=none"),
+            )
+            .with(
+                reverse.as_str(),
+                Kind::Ptr,
+                Answer::insecure(vec![Record::Ptr(name.clone())]),
+            );
+        Names::Own(Arc::new(answers))
+    }
 }
 
 impl Authentic {

@@ -108,7 +108,7 @@ pub async fn bring_up(
 /// Where answers of the DNS come from. `try` knows itself alone and looks nothing up.
 fn names(source: &Source, config: &Config) -> Result<Names, String> {
     if let Source::Made = source {
-        return Ok(Names::Own(Arc::default()));
+        return Ok(Names::own(&config.hostname));
     }
     for warning in resolver::warnings(&config.dns) {
         log::warn!("{warning}");

@@ -101,6 +101,20 @@ async fn without_a_dns_mail_flows() {
     );
 }
 
+/// `try` knows itself: who writes in its name from elsewhere than loopback would be known.
+#[tokio::test]
+async fn a_box_that_looks_nothing_up_knows_itself() {
+    let names = Names::own(&Domain::parse("box.test").unwrap());
+    let live = LiveBox::with_names("checks-own", names).await;
+    let reply = deliver(&live, "anna@box.test", b"From: anna@box.test\r\n\r\n").await;
+    assert!(reply.starts_with("250"), "{reply}");
+    let message = live.last("anna").await.replace("\r\n ", " ");
+    assert!(
+        message.contains(" spf=pass ") && message.contains(" dmarc=pass"),
+        "{message}"
+    );
+}
+
 /// A signature over a body of this size verifies however the body came in: in its buffer, or by way of a file.
 #[tokio::test]
 async fn bodies_pass_through_the_checks() {

@@ -6,6 +6,8 @@
 
 pub mod author;
 pub mod senders;
+#[path = "relays.rs"]
+pub mod relays;
 #[path = "signatures.rs"]
 pub mod signatures;
 
@@ -60,6 +62,8 @@ pub const TARGETS: &[Target] = &[
     ("dns", dns),
     ("spf", senders::spf),
     ("access", senders::access),
+    ("proxy", relays::proxy),
+    ("received", relays::received_from),
 ];
 
 /// The first octet says how long chunks are; the rest is the input.

@@ -5,9 +5,9 @@
 )]
 
 pub mod author;
-pub mod senders;
 #[path = "relays.rs"]
 pub mod relays;
+pub mod senders;
 #[path = "signatures.rs"]
 pub mod signatures;
 

@@ -265,6 +265,7 @@ fn choose(header: &[u8]) -> Found<'_> {
             }
         });
         found.chosen.truncate(DKIM_SIGNATURES_MAX);
+        found.chosen.shrink_to_fit();
         found.chosen.sort_unstable_by_key(|field| field.range.start);
     }
     found

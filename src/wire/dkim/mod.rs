@@ -13,6 +13,8 @@ pub mod tags;
 #[cfg(test)]
 mod tests;
 
+use crate::limits::SMTP_AUTH_LINE_BYTES_MAX;
+
 /// Why a tag list, a signature or a key is not one: a phrase for people, without anything that a peer sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed(pub &'static str);
@@ -48,9 +50,10 @@ impl Algorithm {
 }
 
 /// Base64 with white space anywhere (RFC 6376 section 3.5, `b=`); unused bits are zero and padding is there, so that
-/// one signature has one form. None for anything else, and for nothing.
+/// one signature has one form. None for anything else, for nothing, and for more than a key of 64 kbit would take.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let letters: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    let letters = text.bytes().filter(|b| !b.is_ascii_whitespace());
+    let letters: Vec<u8> = letters.take(SMTP_AUTH_LINE_BYTES_MAX + 1).collect();
     let octets = crate::wire::sasl::decode(&letters)?;
     (!octets.is_empty()).then(|| octets.to_vec())
 }

@@ -8,7 +8,7 @@ use super::keys::{self, Signed, Wrong};
 use super::{Dns, Outcome};
 use crate::limits::{ARC_KEYS_MAX, ARC_SETS_MAX, MIME_FIELDS_MAX};
 use crate::wire::dkim::body::{Body, Hashes, Wanted};
-use crate::wire::dkim::header::{Own, push_field, push_own};
+use crate::wire::dkim::header::{Block, Own, push_field, push_own};
 use crate::wire::dkim::key::Key;
 use crate::wire::dkim::seal::{ChainStatus, Seal, instance, results_instance};
 use crate::wire::dkim::signature::{Kind, Signature, Signer};
@@ -222,9 +222,7 @@ impl<'a> Chain<'a> {
             signature.signer
         };
         let keys = known.ask(dns, &signer).await?;
-        let signature = Signature::parse(newest.signature.value, Kind::Arc)?;
-        let body = verify(header, &newest.signature, &signature, keys)?;
-        drop(signature);
+        let body = verify(&Block::new(header), &newest.signature, Kind::Arc, keys)?;
         for sealed in (1..=self.0.len()).rev() {
             let sets = self.0.get(..sealed).unwrap_or_default();
             let Some(last) = sets.last() else { break };

@@ -63,22 +63,30 @@ pub async fn at_header<D: Dns>(
     body: &mut Body,
 ) -> AtHeader {
     let found = choose(header);
-    let mut tried = Vec::with_capacity(found.chosen.len());
-    for (claims, field) in claims(&found.chosen).into_iter().zip(&found.chosen) {
-        let mut testing = false;
-        let right = match found.too_many {
+    let mut keys = Vec::with_capacity(found.chosen.len());
+    for field in &found.chosen {
+        keys.push(match found.too_many {
             true => Err(TOO_MANY_FIELDS),
-            false => check(dns, header, field, now_seconds, &mut testing).await,
-        };
-        if let Ok((wanted, _)) = right {
-            body.want(wanted);
-        }
-        tried.push(Open {
-            claims,
-            testing,
-            right,
+            false => ask(dns, field, now_seconds).await,
         });
     }
+    // Nothing waits any more: the fields are put in order, once for all signatures.
+    let block = keys.iter().any(Result::is_ok).then(|| Block::new(header));
+    let claims = claims(&found.chosen).into_iter().zip(keys);
+    let tried = claims
+        .zip(&found.chosen)
+        .map(|((claims, keys), field)| Open {
+            claims,
+            testing: keys.iter().flatten().any(|key| key.testing),
+            right: match (keys, &block) {
+                (Ok(keys), Some(block)) => verify(block, field, Kind::Dkim, &keys),
+                (Ok(_), None) => Err(TOO_MANY_FIELDS),
+                (Err(wrong), _) => Err(wrong),
+            },
+        });
+    let tried: Vec<Open> = tried.collect();
+    let right = tried.iter().flat_map(|open| &open.right);
+    right.for_each(|(wanted, _)| body.want(*wanted));
     AtHeader {
         fields: found.fields,
         tried,
@@ -131,38 +139,34 @@ const TOO_MANY_FIELDS: Wrong = Wrong {
     reason: Cow::Borrowed("the message has too many header fields to look for those signed"),
 };
 
-/// Of one signature: what remains to be compared, once all else is right.
-async fn check<D: Dns>(
+/// Of one signature that may count: the keys of its signer.
+async fn ask<D: Dns>(
     dns: &D,
-    header: &[u8],
     field: &Field<'_>,
     now_seconds: Option<i64>,
-    testing: &mut bool,
-) -> Result<(Wanted, [u8; 32]), Wrong> {
-    // Read twice, so that only the signer is held while the DNS is asked.
+) -> Result<Vec<Key>, Wrong> {
+    // Only the signer is held while the DNS is asked.
     let signer = {
         let signature = Signature::parse(field.value, Kind::Dkim)?;
         judge_ages(signature.ages, now_seconds)?;
         signature.signer
     };
-    let keys = keys::ask(dns, &signer).await?;
-    *testing = keys.iter().any(|key| key.testing);
-    let signature = Signature::parse(field.value, Kind::Dkim)?;
-    verify(header, field, &signature, &keys)
+    keys::ask(dns, &signer).await
 }
 
-/// Whether the header fields are what the owner of a key has signed.
+/// Whether the header fields are what the owner of a key has signed; then what the body must be.
 pub(super) fn verify(
-    header: &[u8],
+    block: &Block<'_>,
     field: &Field<'_>,
-    signature: &Signature<'_>,
+    kind: Kind,
     keys: &[Key],
 ) -> Result<(Wanted, [u8; 32]), Wrong> {
+    let signature = Signature::parse(field.value, kind)?;
     let own = Own {
         field,
         signature: &signature.signature_place,
     };
-    let octets = Block::new(header).signed(&signature.names, signature.header_canon, own);
+    let octets = block.signed(&signature.names, signature.header_canon, own);
     let signed = Signed {
         algorithm: signature.algorithm,
         signature: &signature.signature,

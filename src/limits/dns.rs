@@ -8,18 +8,20 @@ pub const DNS_CACHE_BYTES_MIN: u64 = 16 * 1024;
 /// See DNS_CACHE_BYTES_MIN.
 pub const DNS_CACHE_BYTES_CEILING: u64 = 64 * 1024 * 1024;
 /// Which servers answer for which zone, and the addresses of these servers, octets.
-pub const DNS_ZONES_BYTES_MAX: usize = 128 * 1024;
+pub const DNS_ZONES_BYTES_MAX: usize = 112 * 1024;
 /// Messages with keys and delegations' signatures (DNSKEY, DS), as they came, octets.
-pub const DNS_KEYS_BYTES_MAX: usize = 96 * 1024;
+pub const DNS_KEYS_BYTES_MAX: usize = 80 * 1024;
 /// How fast servers answered, octets.
 pub const DNS_SERVERS_BYTES_MAX: usize = 64 * 1024;
 /// Different questions being looked up; the next one is told to come again (`TroubleKind::Busy`).
-pub const DNS_QUESTIONS_MAX: usize = 40;
-/// A question's task, its sockets and its buffer for datagrams, octets.
-pub const DNS_QUESTION_BYTES: usize = 10 * 1024;
-/// Octets of messages that all questions under way hold decoded; a message beyond it ends its question
-/// (`TroubleKind::Busy`).
-pub const DNS_WORK_BYTES_MAX: usize = 448 * 1024;
+pub const DNS_QUESTIONS_MAX: usize = 38;
+/// A question's task with the searches for servers that it waits for, its socket and its buffer for datagrams, octets.
+pub const DNS_QUESTION_BYTES: usize = 12 * 1024;
+/// Octets of messages that all questions under way hold decoded while signatures are checked; a question waits for
+/// room, for DNS_ROOM_MILLIS_MAX (then `TroubleKind::Busy`).
+pub const DNS_WORK_BYTES_MAX: usize = 384 * 1024;
+/// See DNS_WORK_BYTES_MAX.
+pub const DNS_ROOM_MILLIS_MAX: u64 = 3_000;
 /// Of these, one question: `TroubleKind::TooMuchWork`.
 pub const DNS_WORK_PER_QUESTION_BYTES_MAX: usize = 128 * 1024;
 /// A message over TCP or TLS, octets; a longer one is a server failure. The largest sets of TXT records of real

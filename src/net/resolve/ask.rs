@@ -125,7 +125,7 @@ impl Asker {
         work: &Arc<Work>,
     ) -> Result<(Found, Security), Stop> {
         let (message, zone) = self.raw(query, work).await?;
-        work.hold(&message)?;
+        work.hold(&message).await?;
         let dname = message
             .answers
             .iter()

@@ -40,8 +40,8 @@ pub struct Iteration {
     zones: Mutex<Cache<Name, Arc<Zone>>>,
     hosts: Mutex<Cache<Name, Arc<[IpAddr]>>>,
     servers: Servers,
-    /// Until when IPv6 is not tried: the network has said that there is none.
-    no_ipv6_until: Mutex<Option<Instant>>,
+    /// Until when IPv4 and IPv6 are not tried: the network has said that there is no such way.
+    no_way_until: Mutex<[Option<Instant>; 2]>,
 }
 
 /// A zone and who answers for it.
@@ -96,7 +96,7 @@ impl Iteration {
             zones: Mutex::new(Cache::new(DNS_ZONES_BYTES_MAX * 2 / 3)),
             hosts: Mutex::new(Cache::new(DNS_ZONES_BYTES_MAX / 3)),
             servers: Servers::new(),
-            no_ipv6_until: Mutex::new(None),
+            no_way_until: Mutex::default(),
         }
     }
 
@@ -275,7 +275,7 @@ impl Iteration {
             self.servers.sort(&mut servers);
             let again = |ip: &IpAddr| tried.iter().filter(|(other, _)| other == ip).count();
             // Each once, then the silent ones a second time.
-            let fresh = servers.iter().find(|ip| again(ip) == 0);
+            let fresh = servers.iter().find(|ip| again(ip) == 0 && self.may_ask(ip));
             let silent = || {
                 servers
                     .iter()
@@ -342,9 +342,9 @@ impl Iteration {
                 | ErrorKind::HostUnreachable
                 | ErrorKind::AddrNotAvailable
                 | ErrorKind::Unsupported,
-            )) if ip.is_ipv6() => {
+            )) => {
                 let minute = Instant::now() + Duration::from_secs(60);
-                *lock(&self.no_ipv6_until) = Some(minute);
+                lock(&self.no_way_until)[usize::from(ip.is_ipv6())] = Some(minute);
                 self.servers.silent(ip);
             }
             Err(_) => self.servers.silent(ip),
@@ -369,12 +369,18 @@ impl Iteration {
         found
     }
 
+    /// Whether a server may be asked, and there is a way to it as far as is known; where both ways are shut both are
+    /// tried, so that their opening is noticed.
     fn may_ask(&self, ip: &IpAddr) -> bool {
-        let ipv6 = || {
-            let until = *lock(&self.no_ipv6_until);
-            self.roots.ipv6 && until.is_none_or(|until| until < Instant::now())
+        let now = Instant::now();
+        let [v4, v6] = lock(&self.no_way_until).map(|until| until.is_some_and(|until| until > now));
+        let (shut, other_shut) = match ip {
+            IpAddr::V4(_) => (v4, v6 || !self.roots.ipv6),
+            IpAddr::V6(_) => (v6, v4),
         };
-        (ip.is_ipv4() || ipv6()) && (self.roots.private_servers || is_public(ip))
+        (ip.is_ipv4() || self.roots.ipv6)
+            && (!shut || other_shut)
+            && (self.roots.private_servers || is_public(ip))
     }
 
     /// Looks up addresses of servers for which there was no glue.
@@ -568,4 +574,32 @@ pub fn name_bytes(name: &Name) -> usize {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{DNS_DATAGRAM_BYTES_MAX, DNS_QUESTION_BYTES};
+    use crate::net::resolve::work::Counts;
+
+    #[test]
+    fn a_descent_and_those_it_needs_fit_a_questions_share() {
+        let roots = Roots {
+            servers: Vec::new(),
+            ipv6: false,
+            private_servers: false,
+        };
+        let iteration = Iteration::new(roots);
+        let work = Work::new(Arc::new(Counts::default()));
+        let step = Step {
+            work: &work,
+            keep_ds: &|_, _| (),
+            depth: 0,
+        };
+        let query = Query::query(Name::root(), RecordType::NS);
+        let each = size_of_val(&*iteration.descend(&query, &step));
+        let all = (DNS_GLUELESS_DEPTH_MAX + 1) * each + DNS_DATAGRAM_BYTES_MAX;
+        // And the task around it: `a_question_fits_its_share_of_memory`.
+        assert!(all + 3_600 <= DNS_QUESTION_BYTES, "{each}");
+    }
 }

@@ -539,3 +539,18 @@ async fn given_answers_are_all_there_is() {
     );
     assert_eq!(resolver.state(), State::Good);
 }
+
+#[tokio::test]
+async fn a_question_fits_its_share_of_memory() {
+    let world = World::new().await;
+    let resolver = world.resolver(None);
+    let From::Ask(asker) = &resolver.shared.from else {
+        panic!("it recurses");
+    };
+    let host = question("host.test");
+    let task = size_of_val(&asker.ask(&host, Checking::On));
+    let look = size_of_val(&resolver.lookup(host.clone()));
+    // The rest is what it waits for: see the test in `iterate`.
+    assert!(task <= 3_600, "{task}");
+    assert!(look < 1_024, "{look}");
+}

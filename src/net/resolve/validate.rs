@@ -61,7 +61,7 @@ impl Fetch {
             true => message.clone(),
             false => self.asker.fetch(query, &self.work).await?,
         };
-        self.work.hold(&message)?;
+        self.work.hold(&message).await?;
         let mut signatures = message
             .answers
             .iter()
@@ -78,6 +78,18 @@ impl Fetch {
 
 /// Checks a message that answers `query`. It comes back with a proof on each record.
 pub async fn check(
+    asker: &Arc<Asker>,
+    work: &Arc<Work>,
+    query: &Query,
+    message: Message,
+) -> Result<(Message, Security), Stop> {
+    let before = work.held();
+    let checked = check_held(asker, work, query, message).await;
+    work.release_to(before);
+    checked
+}
+
+async fn check_held(
     asker: &Arc<Asker>,
     work: &Arc<Work>,
     query: &Query,

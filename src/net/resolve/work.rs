@@ -1,13 +1,16 @@
 //! What one question may cost, and what all of them hold: counted here, refused here.
 
 use crate::limits::{
-    DNS_CHECKS_MAX, DNS_QUERIES_MAX, DNS_WORK_BYTES_MAX, DNS_WORK_PER_QUESTION_BYTES_MAX,
+    DNS_CHECKS_MAX, DNS_QUERIES_MAX, DNS_ROOM_MILLIS_MAX, DNS_WORK_BYTES_MAX,
+    DNS_WORK_PER_QUESTION_BYTES_MAX,
 };
 use crate::wire::dns::{Answer, TroubleKind};
 use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::rr::Record;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// Why a question ends without an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +57,19 @@ pub struct Counts {
     /// Octets of decoded messages that lookups hold now.
     pub held: AtomicUsize,
 }
+
+impl Counts {
+    fn take(&self, bytes: usize) -> bool {
+        let fits = self.held.fetch_add(bytes, Relaxed) + bytes <= DNS_WORK_BYTES_MAX;
+        if !fits {
+            self.held.fetch_sub(bytes, Relaxed);
+        }
+        fits
+    }
+}
+
+/// How often room is looked for.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
 
 /// The account of one question; what it holds is given back with it.
 pub struct Work {
@@ -102,21 +118,36 @@ impl Work {
         }
     }
 
-    /// Before a decoded message is kept until the question ends.
-    pub fn hold(&self, message: &Message) -> Result<(), Stop> {
+    /// Before a decoded message is kept; waits for room where other questions hold all of it.
+    pub async fn hold(&self, message: &Message) -> Result<(), Stop> {
         let bytes = decoded_bytes(message);
         if self.held.load(Relaxed) + bytes > DNS_WORK_PER_QUESTION_BYTES_MAX {
-            let why =
-                format!("its messages take more than {DNS_WORK_PER_QUESTION_BYTES_MAX} octets");
+            let why = format!(
+                "messages to be checked take more than {DNS_WORK_PER_QUESTION_BYTES_MAX} octets"
+            );
             return Err(self.stop(too_much(why)));
         }
-        if self.counts.held.fetch_add(bytes, Relaxed) + bytes > DNS_WORK_BYTES_MAX {
-            self.counts.held.fetch_sub(bytes, Relaxed);
-            let why = "other lookups hold all the memory that there is for them; ask again";
-            return Err(self.stop(Stop::new(TroubleKind::Busy, why)));
+        let until = Instant::now() + Duration::from_millis(DNS_ROOM_MILLIS_MAX);
+        while !self.counts.take(bytes) {
+            if Instant::now() >= until {
+                let why = "other lookups hold all the memory that there is for them; ask again";
+                return Err(self.stop(Stop::new(TroubleKind::Busy, why)));
+            }
+            sleep(LOOK_FOR_ROOM).await;
         }
         self.held.fetch_add(bytes, Relaxed);
         Ok(())
+    }
+
+    /// What is held now: to be given back to when a check ends.
+    pub fn held(&self) -> usize {
+        self.held.load(Relaxed)
+    }
+
+    /// Gives back what was taken since.
+    pub fn release_to(&self, before: usize) {
+        let held = self.held.swap(before, Relaxed);
+        self.counts.held.fetch_sub(held - before, Relaxed);
     }
 
     /// Remembers why a part of the work ended: the validator hides it.
@@ -153,4 +184,51 @@ fn decoded_bytes(message: &Message) -> usize {
     let records = message.answers.len() + message.authorities.len() + message.additionals.len();
     let octets = message.to_vec().map_or(0, |octets| octets.len());
     (records + 1) * (size_of::<Record>() + 96) + octets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of so many octets by our count.
+    fn message() -> (Message, usize) {
+        let message = Message::query().into_response();
+        let bytes = decoded_bytes(&message);
+        (message, bytes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_holds_so_much_and_all_of_them_so_much() {
+        let counts = Arc::new(Counts::default());
+        let (message, bytes) = message();
+        let work = Work::new(counts.clone());
+        for _ in 0..DNS_WORK_PER_QUESTION_BYTES_MAX / bytes {
+            work.hold(&message).await.unwrap();
+        }
+        let stop = work.hold(&message).await.unwrap_err();
+        assert_eq!(stop.kind, TroubleKind::TooMuchWork);
+        work.release_to(bytes);
+        assert_eq!((work.held(), counts.held.load(Relaxed)), (bytes, bytes));
+        // Others fill what is left.
+        assert!(counts.take(DNS_WORK_BYTES_MAX - 2 * bytes));
+        work.hold(&message).await.unwrap();
+        let stop = work.hold(&message).await.unwrap_err();
+        assert_eq!(stop.kind, TroubleKind::Busy);
+        assert_eq!(
+            work.take_stop().unwrap().kind,
+            TroubleKind::TooMuchWork,
+            "the first"
+        );
+        drop(work);
+        assert_eq!(counts.held.load(Relaxed), DNS_WORK_BYTES_MAX - 2 * bytes);
+    }
+
+    #[tokio::test]
+    async fn queries_and_checks_are_counted() {
+        let work = Work::new(Arc::default());
+        assert!((0..DNS_QUERIES_MAX).all(|_| work.query().is_ok()));
+        assert_eq!(work.query().unwrap_err().kind, TroubleKind::TooMuchWork);
+        assert!((0..DNS_CHECKS_MAX).all(|_| work.check().is_ok()));
+        assert_eq!(work.check().unwrap_err().kind, TroubleKind::TooMuchWork);
+    }
 }

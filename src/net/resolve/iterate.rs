@@ -19,7 +19,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -40,8 +40,8 @@ pub struct Iteration {
     zones: Mutex<Cache<Name, Arc<Zone>>>,
     hosts: Mutex<Cache<Name, Arc<[IpAddr]>>>,
     servers: Servers,
-    /// Until when IPv4 and IPv6 are not tried: the network has said that there is no such way.
-    no_way_until: Mutex<[Option<Instant>; 2]>,
+    /// How often this machine's network has said that there is no IPv4, no IPv6, since that way last worked.
+    no_way: [AtomicU32; 2],
 }
 
 /// A zone and who answers for it.
@@ -96,7 +96,7 @@ impl Iteration {
             zones: Mutex::new(Cache::new(DNS_ZONES_BYTES_MAX * 2 / 3)),
             hosts: Mutex::new(Cache::new(DNS_ZONES_BYTES_MAX / 3)),
             servers: Servers::new(),
-            no_way_until: Mutex::default(),
+            no_way: Default::default(),
         }
     }
 
@@ -273,9 +273,10 @@ impl Iteration {
         let mut tried: Vec<(IpAddr, u32)> = Vec::new();
         loop {
             self.servers.sort(&mut servers);
+            servers.sort_by_key(|ip| self.is_shut(ip));
             let again = |ip: &IpAddr| tried.iter().filter(|(other, _)| other == ip).count();
             // Each once, then the silent ones a second time.
-            let fresh = servers.iter().find(|ip| again(ip) == 0 && self.may_ask(ip));
+            let fresh = servers.iter().find(|ip| again(ip) == 0);
             let silent = || {
                 servers
                     .iter()
@@ -334,17 +335,19 @@ impl Iteration {
         let wait = self.servers.wait(ip, again);
         let server = SocketAddr::new(ip, port);
         let answer = exchange::ask(server, query, manner, wait).await;
+        let no_way = &self.no_way[usize::from(ip.is_ipv6())];
         match &answer {
-            Ok(_) => self.servers.answered(ip, start.elapsed()),
-            // One server's closed port says nothing of the network.
+            Ok(_) => {
+                no_way.store(0, Relaxed);
+                self.servers.answered(ip, start.elapsed());
+            }
+            // What a router far away says of one server comes as something else.
             Err(Fault::Refused(
                 ErrorKind::NetworkUnreachable
-                | ErrorKind::HostUnreachable
                 | ErrorKind::AddrNotAvailable
                 | ErrorKind::Unsupported,
             )) => {
-                let minute = Instant::now() + Duration::from_secs(60);
-                lock(&self.no_way_until)[usize::from(ip.is_ipv6())] = Some(minute);
+                no_way.fetch_add(1, Relaxed);
                 self.servers.silent(ip);
             }
             Err(_) => self.servers.silent(ip),
@@ -369,18 +372,14 @@ impl Iteration {
         found
     }
 
-    /// Whether a server may be asked, and there is a way to it as far as is known; where both ways are shut both are
-    /// tried, so that their opening is noticed.
     fn may_ask(&self, ip: &IpAddr) -> bool {
-        let now = Instant::now();
-        let [v4, v6] = lock(&self.no_way_until).map(|until| until.is_some_and(|until| until > now));
-        let (shut, other_shut) = match ip {
-            IpAddr::V4(_) => (v4, v6 || !self.roots.ipv6),
-            IpAddr::V6(_) => (v6, v4),
-        };
-        (ip.is_ipv4() || self.roots.ipv6)
-            && (!shut || other_shut)
-            && (self.roots.private_servers || is_public(ip))
+        (ip.is_ipv4() || self.roots.ipv6) && (self.roots.private_servers || is_public(ip))
+    }
+
+    /// Whether its kind of address seems not to be routed here at all: such servers are asked last. One that a
+    /// stranger made up does not decide that.
+    fn is_shut(&self, ip: &IpAddr) -> bool {
+        self.no_way[usize::from(ip.is_ipv6())].load(Relaxed) > 2
     }
 
     /// Looks up addresses of servers for which there was no glue.

@@ -39,7 +39,7 @@ pub const HEADER_BLOCK_BYTES_MAX: usize = 128 * 1024;
 /// A message up to this size stays in one buffer of the body pool and goes into the log; a larger one is a file.
 pub const LARGE_MESSAGE_BYTES: usize = 128 * 1024;
 /// Buffers of LARGE_MESSAGE_BYTES in the body pool. A transaction waits for one at DATA; then 452 4.3.1.
-pub const BODY_BUFFERS_MAX: usize = 56;
+pub const BODY_BUFFERS_MAX: usize = 55;
 /// Of these, what port 25 may hold: strangers never keep people from sending.
 pub const BODY_BUFFERS_STRANGERS_MAX: usize = 50;
 /// Buffers kept for reuse when no message holds them; the others go back to the system, which costs two system calls
@@ -485,31 +485,35 @@ pub const REPORT_NAME_BYTES_MAX: usize = 32;
 pub const REPORT_TEXT_BYTES_MAX: usize = 256;
 /// Rows kept of one aggregate report: those that failed, then those with most messages. The others are in its totals.
 pub const REPORT_ROWS_MAX: usize = 100;
+/// Texts of one such row, octets: signatures that do not fit are dropped.
+pub const REPORT_ROW_BYTES_MAX: usize = 1024;
+/// Text of a comment in one, octets; the rest is cut.
+pub const REPORT_COMMENT_BYTES_MAX: usize = 64;
 /// DKIM results and reasons kept of one row, each.
 pub const REPORT_ROW_RESULTS_MAX: usize = 4;
 /// JSON of a TLS report, octets, held while it is parsed; a longer one is not read.
-pub const REPORT_JSON_BYTES_MAX: usize = 128 * 1024;
+pub const REPORT_JSON_BYTES_MAX: usize = 64 * 1024;
 /// Policies kept of a TLS report, and failures of each.
-pub const REPORT_TLS_POLICIES_MAX: usize = 16;
+pub const REPORT_TLS_POLICIES_MAX: usize = 8;
 /// See REPORT_TLS_POLICIES_MAX.
-pub const REPORT_TLS_FAILURES_MAX: usize = 32;
+pub const REPORT_TLS_FAILURES_MAX: usize = 16;
 /// The machine-readable part of a failure report, octets; a longer one is not read.
 pub const REPORT_FEEDBACK_BYTES_MAX: usize = 16 * 1024;
 /// Octets of a report in a mail that one look of a reader's lane takes.
 pub const REPORT_SLICE_BYTES: usize = 8 * 1024;
 /// Octets of observations for our own reports that wait to be written to the disk in one go, and for how long: they
 /// cost no flush of a message, and may be lost. What comes while they are full and being written is not reported.
-pub const REPORT_PENDING_BYTES_MAX: usize = 48 * 1024;
+pub const REPORT_PENDING_BYTES_MAX: usize = 16 * 1024;
 /// See REPORT_PENDING_BYTES_MAX.
 pub const REPORT_PENDING_SECS: u64 = 900;
-/// Such pieces of one day, packed on disk (some 8 KiB each); what comes on top is not reported.
-pub const REPORT_PIECES_PER_DAY_MAX: u64 = 256;
+/// Such pieces of one day, packed on disk (some 2 KiB each); what comes on top is not reported.
+pub const REPORT_PIECES_PER_DAY_MAX: u64 = 512;
 /// Domains of one day that are counted; those seen first after so many others get no report.
-pub const REPORT_DOMAINS_PER_DAY_MAX: usize = 1_000;
+pub const REPORT_DOMAINS_PER_DAY_MAX: usize = 500;
 /// Rows of one report of ours, and their octets as they wait; the report says how many messages are in no row.
 pub const REPORT_SENT_ROWS_MAX: usize = 1_000;
 /// See REPORT_SENT_ROWS_MAX.
-pub const REPORT_SENT_BYTES_MAX: usize = 192 * 1024;
+pub const REPORT_SENT_BYTES_MAX: usize = 96 * 1024;
 /// Reports that are sent a day by default: those about the domains with most messages. Nobody sees the others.
 pub const REPORTS_PER_DAY_MAX: usize = 50;
 /// Destinations of one report that are asked for and written to.
@@ -520,9 +524,14 @@ pub const REPORT_SENT_DAYS: u64 = 30;
 pub const REPORT_TRIED_SECS: u64 = 24 * 3600;
 /// Pause between two looks at what is to be reported, seconds.
 pub const REPORT_LOOK_SECS: u64 = 600;
-/// Mails that may be reports and wait to be read, 16 octets each; those on top are delivered like all mail, and not
+/// Bodies of the pool whose memory a report takes that is composed or read, one at a time: rows as text and as values,
+/// the packed report and its mail; inflater, JSON and what is kept.
+pub const REPORT_BODIES: u32 = 2;
+/// Wait for it, seconds; then a received report is not summed up, and our own are composed later.
+pub const REPORT_ROOM_SECS: u64 = 60;
+/// Mails that may be reports and wait to be read, some 350 octets each; those on top are delivered like all mail, and not
 /// summed up.
-pub const REPORT_WAITING_MAX: usize = 32;
+pub const REPORT_WAITING_MAX: usize = 16;
 /// Received reports that are kept, and of one reporter for one of its days. Strangers, whose mail proved no domain,
 /// are one reporter. The oldest go.
 pub const REPORT_KEPT_MAX: u64 = 2_000;

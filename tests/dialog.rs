@@ -8,6 +8,8 @@
 mod checks;
 #[path = "dialog/live_box.rs"]
 mod live_box;
+#[path = "dialog/reports.rs"]
+mod reports;
 #[path = "dialog/smtp_corpus.rs"]
 mod smtp_corpus;
 #[path = "dialog/smtp_messages.rs"]

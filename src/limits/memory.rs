@@ -88,6 +88,10 @@ const LOGIN_TABLES_BYTES: usize = 3 * LOGIN_FAILURE_ROWS_MAX * 64 + LOGIN_REMEMB
 const DNS_TABLES_BYTES: usize = DNS_ZONES_BYTES_MAX + DNS_KEYS_BYTES_MAX + DNS_SERVERS_BYTES_MAX;
 /// A message as it comes and decoded, before it is cut down: one at a time, on the socket thread.
 const DNS_DECODING_BYTES: usize = DNS_MESSAGE_BYTES_MAX + DNS_MESSAGE_RECORDS_MAX * 320;
+/// Reports: observations that wait (being filled, and being written), mails that wait to be read, and
+/// `learned.sqlite` while it is open (32 KiB of cache). What composes and reads takes places of message bodies.
+const REPORTS_BYTES: usize =
+    2 * REPORT_PENDING_BYTES_MAX + REPORT_WAITING_MAX * 512 + 32 * 1024 + DATABASE_BYTES / 2;
 /// Pages that a lane's thread really touches of its stack.
 const LANE_STACK_TOUCHED_BYTES: usize = 128 * 1024;
 
@@ -118,7 +122,7 @@ impl MemorySum {
         } = *connections;
         let (mail, read) = (MAIL_CONNECTION_BYTES, IMAP_CONNECTION_BYTES);
         // More than there are connections for cannot be in use.
-        let bodies = BODY_BUFFERS_MAX.min(smtp + submission + imap);
+        let bodies = BODY_BUFFERS_MAX.min(smtp + submission + imap + REPORT_BODIES as usize);
         let large = (CONN_BUFFERS_MAX + CONN_BUFFERS_SPARE_MAX).min(2 * (smtp + submission + imap));
         // Twice: it grows by doubling.
         let command = 2 * (IMAP_COMMAND_BYTES_MAX + IMAP_LITERALS_BYTES_MAX);
@@ -181,6 +185,7 @@ impl MemorySum {
                     CONTROL_CONNECTIONS_MAX,
                     2 * CONTROL_LINE_BYTES_MAX,
                 ),
+                fixed("reports", 1, REPORTS_BYTES),
                 // Writer, readers, hashing and the socket thread.
                 fixed("threads", READER_LANES + 3, LANE_STACK_TOUCHED_BYTES),
                 fixed("the program itself", 1, BASE_BYTES),

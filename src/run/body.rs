@@ -48,7 +48,7 @@ struct Pool {
 struct Buffer {
     bytes: Vec<u8>,
     pool: Arc<Pool>,
-    _places: [Option<OwnedSemaphorePermit>; 2],
+    _places: Room,
 }
 
 /// A content that is coming in.
@@ -97,17 +97,7 @@ impl BodyPool {
     /// An empty body; None when no buffer came free in time.
     pub async fn body(&self, share: Share, within: Duration) -> Option<Body> {
         let pool = self.inner.clone();
-        let places = tokio::time::timeout(within, async {
-            let stranger = match share {
-                Share::Strangers => Some(pool.strangers.clone().acquire_owned().await.ok()?),
-                Share::Accounts => None,
-            };
-            Some([
-                stranger,
-                Some(pool.places.clone().acquire_owned().await.ok()?),
-            ])
-        });
-        let places = places.await.ok()??;
+        let places = self.room(share, 1, within).await?;
         let spare = pool.spare().pop();
         Some(Body {
             buffer: Buffer {
@@ -124,7 +114,25 @@ impl BodyPool {
     }
 }
 
+/// Places of the pool that are taken.
+pub type Room = [Option<OwnedSemaphorePermit>; 2];
+
 impl BodyPool {
+    /// The memory of so many bodies, each with what its scanner holds, for other work; None when it did not come free
+    /// in time.
+    pub async fn room(&self, share: Share, bodies: u32, within: Duration) -> Option<Room> {
+        let pool = &self.inner;
+        let take = |places: &Arc<Semaphore>| places.clone().acquire_many_owned(bodies);
+        let places = tokio::time::timeout(within, async {
+            let stranger = match share {
+                Share::Strangers => Some(take(&pool.strangers).await.ok()?),
+                Share::Accounts => None,
+            };
+            Some([stranger, Some(take(&pool.places).await.ok()?)])
+        });
+        places.await.ok()?
+    }
+
     /// Memory for so many octets of recipients and the accounts behind them, until the answer is dropped; None when
     /// others hold it all.
     pub fn recipients(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {

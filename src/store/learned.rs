@@ -20,7 +20,7 @@ const ASIDE: &str = "learned.sqlite.damaged";
 const VERSION: i64 = 1;
 
 /// SQLite's page cache while the file is open, KiB (negative: KiB, not pages).
-const CACHE_KIB: i64 = -64;
+const CACHE_KIB: i64 = -32;
 /// Wait for another connection: a writer's transaction takes milliseconds.
 const BUSY: Duration = Duration::from_secs(2);
 

@@ -4,9 +4,12 @@
 //! `{"outcome": "pass", "reason": "..", "explanation": ".." or null}`. `{"check": "signatures", "zone": {..},
 //! "message": "..", "now": seconds or null}` gives DKIM and ARC of a message whose characters are octets. Zones are as in `zone.rs`.
 //! `{"check": "write", "helo": "..", "sender": "..", "values": {..}}` gives the fields that are written (`results.rs`),
+//! Reports stand in `reports.rs`.
 //! `{"check": "read", "value": "..", "names": [..]}` what an Authentication-Results field says and whether it claims to
 //! be written by one of the names.
 
+#[path = "reports.rs"]
+mod reports;
 #[path = "results.rs"]
 mod results;
 #[path = "signatures.rs"]
@@ -28,6 +31,8 @@ fn main() -> io::Result<()> {
             Some("signatures") => of_message(&case),
             Some("write") => results::write(&case),
             Some("read") => results::read(&case),
+            Some("report") => reports::write(&case),
+            Some("read-report") => reports::read(&case),
             other => panic!("no such check: {other:?}"),
         };
         writeln!(out, "{result}")?;

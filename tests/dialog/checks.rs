@@ -42,7 +42,7 @@ async fn checks_over_a_socket() {
 }
 
 /// What one message is answered.
-async fn deliver(live: &LiveBox, sender: &str, message: &[u8]) -> String {
+pub async fn deliver(live: &LiveBox, sender: &str, message: &[u8]) -> String {
     let mut client = smtp_socket::connect(live, Role::Mx, 6, b"").await;
     let envelope =
         format!("HELO mx.test\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<anna@box.test>\r\nDATA\r\n");

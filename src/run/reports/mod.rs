@@ -12,9 +12,13 @@ mod tests;
 
 pub use receive::Arrival;
 
+use super::body::{BodyPool, Room, Share};
 use super::lanes::{Lanes, now_millis};
 use super::server::Server;
-use crate::limits::{CLOCK_SECONDS_MIN, REPORT_LOOK_SECS, REPORT_PENDING_SECS, REPORT_WAITING_MAX};
+use crate::limits::{
+    CLOCK_SECONDS_MIN, REPORT_BODIES, REPORT_LOOK_SECS, REPORT_PENDING_SECS, REPORT_ROOM_SECS,
+    REPORT_WAITING_MAX,
+};
 use crate::policy::report::compose::DAY_SECS;
 use crate::policy::report::observe::Observation;
 use crate::policy::report::pieces::{Pending, unpack};
@@ -23,7 +27,7 @@ use crate::store::learned::Learned;
 use crate::store::learned::outgoing::Piece;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{MutexGuard as Turn, Notify, mpsc};
 
 /// What sessions hand over; one per process.
 pub struct Reports {
@@ -64,7 +68,7 @@ impl Reports {
     /// Counts a message for the report to its author's domain. While the clock is not sane nobody knows of which day.
     pub fn add(&self, observation: &Observation) {
         let Some(now) = clock() else { return };
-        if self.books().add(observation, now / DAY_SECS) == Room::Full {
+        if self.books().add(observation, now / DAY_SECS) == Pile::Full {
             self.full.notify_one();
         }
     }
@@ -74,6 +78,15 @@ impl Reports {
         if self.arrivals.try_send(arrival).is_err() {
             log::warn!("many mails that may be reports wait to be read; one more is not summed up");
         }
+    }
+
+    /// Waits until nobody else composes or reads a report, and for the memory that it takes; None when that did not
+    /// come free in time.
+    async fn desk<'s>(&'s self, bodies: &BodyPool) -> Option<(Turn<'s, ()>, Room)> {
+        let turn = self.desk.lock().await;
+        let within = Duration::from_secs(REPORT_ROOM_SECS);
+        let room = bodies.room(Share::Strangers, REPORT_BODIES, within).await?;
+        Some((turn, room))
     }
 
     /// Writes what was counted to the disk.
@@ -93,27 +106,27 @@ impl Reports {
     }
 }
 
-/// Whether something waits to be written.
+/// Whether a piece is full.
 #[derive(PartialEq, Eq)]
-enum Room {
-    Enough,
+enum Pile {
+    Small,
     Full,
 }
 
 impl Books {
-    fn add(&mut self, observation: &Observation, day: u64) -> Room {
+    fn add(&mut self, observation: &Observation, day: u64) -> Pile {
         if self.day != day && !self.pending.is_empty() {
             self.set_aside();
         }
         self.day = day;
         if self.pending.add(observation).is_ok() {
-            return Room::Enough;
+            return Pile::Small;
         }
         self.set_aside();
         if self.pending.add(observation).is_err() {
             self.lost += 1;
         }
-        Room::Full
+        Pile::Full
     }
 
     /// The disk is slow if there is one already: what comes meanwhile is not told.

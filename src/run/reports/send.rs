@@ -46,7 +46,9 @@ async fn turn(server: &Arc<Server>, now: u64) -> Result<(), StoreError> {
         if !past && !wrong {
             continue;
         }
-        let _desk = server.reports.desk.lock().await;
+        let Some(_desk) = server.reports.desk(&server.bodies).await else {
+            return Err(StoreError("no memory came free for them".into()));
+        };
         let last = day.day + 1 < today;
         let sends = past && server.config().reports.send;
         let done = !sends || send_day(server, day.day, now, Patience::of(last)).await?;

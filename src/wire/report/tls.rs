@@ -115,7 +115,7 @@ impl Reader {
     /// Takes the next octets.
     pub fn feed(&mut self, octets: &[u8]) -> Result<(), Fault> {
         if self.octets.len() + octets.len() > REPORT_JSON_BYTES_MAX {
-            return Err(Fault::TooLarge("its JSON has more than 128 KiB"));
+            return Err(Fault::TooLarge("its JSON has more than 64 KiB"));
         }
         self.octets.extend_from_slice(octets);
         Ok(())

@@ -105,6 +105,23 @@ pub struct Row {
 }
 
 impl Row {
+    /// Octets of its texts.
+    pub fn bytes(&self) -> usize {
+        let signatures = self.signatures.iter();
+        let signatures = signatures.map(|one| {
+            one.domain.len() + one.selector.len() + one.result.len() + one.comment.len()
+        });
+        let reasons = self
+            .reasons
+            .iter()
+            .map(|one| one.kind.len() + one.comment.len());
+        let sender = self.sender.as_ref();
+        let sender = sender
+            .map(|one| one.domain.len() + one.scope.len() + one.result.len() + one.comment.len());
+        let from = self.header_from.len() + self.envelope_from.as_ref().map_or(0, String::len);
+        from + signatures.chain(reasons).chain(sender).sum::<usize>()
+    }
+
     /// Whether DMARC passed.
     pub fn passed(&self) -> bool {
         self.dkim || self.spf

@@ -2,10 +2,10 @@
 //! extensions are passed over.
 
 use super::{Aggregate, Disposition, Reason, Row, Sender, Signature};
-use crate::limits::REPORT_ROW_RESULTS_MAX;
+use crate::limits::{REPORT_COMMENT_BYTES_MAX, REPORT_ROW_BYTES_MAX, REPORT_ROW_RESULTS_MAX};
 use crate::wire::address::Domain;
-use crate::wire::report::Fault;
 use crate::wire::report::xml::{Cutter, Elements, Path};
+use crate::wire::report::{Fault, short};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Reads one report from XML in chunks.
@@ -148,8 +148,8 @@ impl Gathered {
             ("policy_evaluated", "reason") => {
                 push(&mut row.reasons, std::mem::take(&mut self.reason))
             }
-            ("reason", "type") => self.reason.kind = text.into(),
-            ("reason", "comment") => self.reason.comment = text.into(),
+            ("reason", "type") => self.reason.kind = word(text),
+            ("reason", "comment") => self.reason.comment = word(text),
             ("identifiers", "header_from") => row.header_from = text.to_ascii_lowercase(),
             ("identifiers", "envelope_from") => row.envelope_from = Some(text.to_ascii_lowercase()),
             ("auth_results", "dkim") => {
@@ -163,13 +163,13 @@ impl Gathered {
                 }
             }
             ("dkim", "domain") => self.signature.domain = text.to_ascii_lowercase(),
-            ("dkim", "selector") => self.signature.selector = text.into(),
-            ("dkim", "result") => self.signature.result = text.to_ascii_lowercase(),
-            ("dkim", "human_result") => self.signature.comment = text.into(),
+            ("dkim", "selector") => self.signature.selector = word(text),
+            ("dkim", "result") => self.signature.result = word(text).to_ascii_lowercase(),
+            ("dkim", "human_result") => self.signature.comment = word(text),
             ("spf", "domain") => self.sender.domain = text.to_ascii_lowercase(),
-            ("spf", "scope") => self.sender.scope = text.to_ascii_lowercase(),
-            ("spf", "result") => self.sender.result = text.to_ascii_lowercase(),
-            ("spf", "human_result") => self.sender.comment = text.into(),
+            ("spf", "scope") => self.sender.scope = word(text).to_ascii_lowercase(),
+            ("spf", "result") => self.sender.result = word(text).to_ascii_lowercase(),
+            ("spf", "human_result") => self.sender.comment = word(text),
             _ => {}
         }
         Ok(())
@@ -184,9 +184,18 @@ impl Gathered {
         row.reasons.retain(|reason| *reason != Reason::default());
         row.signatures
             .retain(|signature| *signature != Signature::default());
+        // The domains alone have less than this bound.
+        while row.bytes() > REPORT_ROW_BYTES_MAX
+            && (row.signatures.pop().is_some() || row.reasons.pop().is_some())
+        {}
         self.report.add(row);
         Ok(())
     }
+}
+
+/// A comment, a selector, a result: shorter than a domain may be.
+fn word(text: &str) -> String {
+    short(text.as_bytes(), REPORT_COMMENT_BYTES_MAX)
 }
 
 fn push<T>(list: &mut Vec<T>, item: T) {

@@ -7,6 +7,8 @@
 pub mod author;
 #[path = "relays.rs"]
 pub mod relays;
+#[path = "reports.rs"]
+pub mod reports;
 pub mod senders;
 #[path = "signatures.rs"]
 pub mod signatures;
@@ -64,6 +66,10 @@ pub const TARGETS: &[Target] = &[
     ("access", senders::access),
     ("proxy", relays::proxy),
     ("received", relays::received_from),
+    ("report_unpack", reports::unpack),
+    ("report_aggregate", reports::aggregate),
+    ("report_feedback", reports::feedback),
+    ("report_tls", reports::tls),
 ];
 
 /// The first octet says how long chunks are; the rest is the input.

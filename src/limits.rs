@@ -12,7 +12,6 @@ pub use dns::*;
 pub use memory::{
     Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, FETCH_WIDE_BYTES, MemorySum, SEARCH_BYTES, Term,
 };
-pub use memory::{Connections, FETCH_BYTES, FETCH_SUMMARY_BYTES, MemorySum, SEARCH_BYTES, Term};
 pub use reports::*;
 pub use signatures::*;
 

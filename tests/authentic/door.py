@@ -1,6 +1,7 @@
 """The checks of arriving mail, asked through tests/authentic/oracle.rs."""
 
 import json
+import os
 import subprocess
 
 
@@ -36,3 +37,16 @@ class Tally:
     def end(self):
         print(f"{self.passed} passed, {self.failed} failed")
         raise SystemExit(1 if self.failed else 0)
+
+
+def testdata(*path):
+    """A file of the shared test data; without it a line says so, and under CI it is a failure."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "shared", "testdata")
+    found = os.path.join(os.environ.get("PILLARBOX_TESTDATA", beside), *path)
+    if not os.path.exists(found):
+        told = f"no {found}; PILLARBOX_TESTDATA names the folder of test data"
+        if os.environ.get("CI"):
+            raise SystemExit(told)
+        print(told)
+        return None
+    return found

@@ -9,13 +9,14 @@ import random
 import re
 import subprocess
 import sys
+import tarfile
 import time
 
 import dkim
 import nacl.encoding
 import nacl.signing
 
-from door import Door, Tally
+from door import Door, Tally, testdata
 from opendkim import OpenDkim
 
 DICE = random.Random(int(os.environ.get("DKIM_SEED", "1")))
@@ -220,6 +221,7 @@ def main():
         for _ in range(4):
             peers.judged_alike(signed, f"{name} {key.selector} {canons}")
     chains(peers)
+    real_mail(peers)
     peers.tally.end()
 
 
@@ -236,6 +238,23 @@ def chains(peers):
                 good, told = peers.chain(other, sets)
                 near = other[max(0, at - 20) : at + 20]
                 peers.tally.expect(good == peers.dkimpy_arc(other), f"{sets} sets, octet {at} ({near}): we say {told}")
+
+
+def real_mail(peers):
+    """What real signers write is well-formed: nothing is wrong with it but that its keys are not there."""
+    path = testdata("spam", "usrp-users-2019-2026.tar.xz")
+    if not path:
+        return
+    signatures = 0
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if not member.isfile():
+                continue
+            message = archive.extractfile(member).read().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            for one in peers.door.ask(message, {}, None)["dkim"]:
+                signatures += 1
+                peers.tally.expect(one["reason"] == "there is no key", f"{member.name}: {one['reason']}")
+    peers.tally.expect(signatures > 1000, f"only {signatures} signatures in real mail")
 
 
 main()

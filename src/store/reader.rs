@@ -212,12 +212,15 @@ impl Reader {
     }
     /// Where a content is, and how many octets of it are in the log.
     fn place(&mut self, content: ContentId) -> Result<Place, StoreError> {
-        let sql = format!("SELECT {} FROM content WHERE id = ?1", query::PLACE_COLUMNS);
-        self.found(self.db.prepare_cached(&sql).and_then(|mut statement| {
-            statement
-                .query_row([content.0], |row| query::place_row(row, 0))
-                .optional()
-        }))
+        self.found(
+            self.db
+                .prepare_cached(query::PLACE_SQL)
+                .and_then(|mut statement| {
+                    statement
+                        .query_row([content.0], |row| query::place_row(row, 0))
+                        .optional()
+                }),
+        )
     }
     fn found<T>(&self, row: rusqlite::Result<Option<T>>) -> Result<T, StoreError> {
         row.map_err(StoreError::index)?

@@ -278,7 +278,11 @@ pub struct Place {
 }
 
 /// The columns of a [`Place`], of the table `content` or its alias.
-pub const PLACE_COLUMNS: &str = "email, segment, generation, at, iif(file, 0, bytes)";
+const PLACE_COLUMNS: &str = "email, segment, generation, at, iif(file, 0, bytes)";
+
+/// The place of one content.
+pub const PLACE_SQL: &str =
+    "SELECT email, segment, generation, at, iif(file, 0, bytes) FROM content WHERE id = ?1";
 
 /// Reads [`PLACE_COLUMNS`] from column `first` on.
 pub fn place_row(row: &Row<'_>, first: usize) -> Result<Place> {

@@ -2,6 +2,8 @@
 
 use super::fold::Needle;
 use crate::wire::mime::decode::decode_words;
+use memchr::memchr2;
+use std::borrow::Cow;
 
 /// Whether field number `field` of the ENVELOPE `envelope` (0 date, 1 subject, 2 from, 3 sender, 4 reply-to, 5 to, 6 cc,
 /// 7 bcc, 8 in-reply-to, 9 message-id) holds `needle`, encoded words decoded, an address as `Name <local@domain>`. A field
@@ -11,7 +13,7 @@ pub fn envelope_holds(envelope: &[u8], field: usize, needle: &Needle) -> bool {
     for _ in 0..field {
         reader.value(&mut |_| {});
     }
-    let mut strings: Vec<Option<Vec<u8>>> = Vec::new();
+    let mut strings: Vec<Option<Cow<'_, [u8]>>> = Vec::with_capacity(4);
     let mut found = false;
     let list = reader.0.trim_ascii_start().starts_with(b"(");
     reader.value(&mut |string| {
@@ -27,7 +29,7 @@ pub fn envelope_holds(envelope: &[u8], field: usize, needle: &Needle) -> bool {
     }
 }
 
-fn address_text(strings: &[Option<Vec<u8>>]) -> String {
+fn address_text(strings: &[Option<Cow<'_, [u8]>>]) -> String {
     let string = |at: usize| strings.get(at).and_then(Option::as_deref);
     let mut text = decode_words(string(0).unwrap_or_default());
     match (string(2), string(3)) {
@@ -48,9 +50,9 @@ fn address_text(strings: &[Option<Vec<u8>>]) -> String {
 /// Reads what [`crate::wire::imap::write::put_string`] wrote.
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// One string, NIL or parenthesised list; calls `each` for every string and NIL in it.
-    fn value(&mut self, each: &mut dyn FnMut(Option<Vec<u8>>)) {
+    fn value(&mut self, each: &mut dyn FnMut(Option<Cow<'a, [u8]>>)) {
         let mut depth = 0usize;
         loop {
             match self.octet() {
@@ -77,7 +79,14 @@ impl Reader<'_> {
         Some(first)
     }
 
-    fn quoted(&mut self) -> Vec<u8> {
+    fn quoted(&mut self) -> Cow<'a, [u8]> {
+        if let Some(end) = memchr2(b'"', b'\\', self.0)
+            && let Some((text, rest)) = self.0.split_at_checked(end)
+            && let Some(rest) = rest.strip_prefix(b"\"")
+        {
+            self.0 = rest;
+            return Cow::Borrowed(text);
+        }
         let mut text = Vec::new();
         while let Some(octet) = self.octet() {
             match octet {
@@ -86,10 +95,10 @@ impl Reader<'_> {
                 octet => text.push(octet),
             }
         }
-        text
+        Cow::Owned(text)
     }
 
-    fn literal(&mut self) -> Vec<u8> {
+    fn literal(&mut self) -> Cow<'a, [u8]> {
         let mut bytes = 0usize;
         while let Some(octet) = self.octet() {
             match octet {
@@ -104,7 +113,7 @@ impl Reader<'_> {
         }
         let (text, rest) = self.0.split_at_checked(bytes).unwrap_or((self.0, b""));
         self.0 = rest;
-        text.to_vec()
+        Cow::Borrowed(text)
     }
 }
 

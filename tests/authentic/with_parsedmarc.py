@@ -2,8 +2,8 @@
 """with_parsedmarc.py ORACLE: reports beside parsedmarc, offline, with cases made by dice (REPORT_CASES, REPORT_SEED).
 
 Ours: parsedmarc finds in a report of ours, in its mail too, just what was meant, and takes it for RFC 9990. Theirs: what
-parsedmarc understands of shapes that occur (old and new XML, gzip and zip, mails, failure and TLS reports) we
-understand as the same.
+parsedmarc understands of shapes that occur (old and new XML, plain, gzip, zip)
+we understand as the same.
 """
 import email.policy, gzip, io, json, os, random, subprocess, sys, tempfile, warnings, zipfile
 warnings.simplefilter("ignore")
@@ -45,9 +45,10 @@ def said(report):
 
 
 def meant(rows):
-    return sorted((r["source"], r["count"], r["disposition"], "pass" if r["dkim"] else "fail", "pass" if r["spf"] else "fail", r["header-from"], r["envelope-from"],
-                   tuple(sorted((s["domain"], s["selector"], s["result"]) for s in r["signatures"])), ((r["sender"]["domain"], r["sender"]["result"]),),
-                   tuple(sorted((s["kind"], s["comment"]) for s in r.get("reasons", [])))) for r in rows)
+    return sorted((r["source"], r["count"], r["disposition"], "pass" if r["dkim"] else "fail", "pass" if r["spf"] else "fail", r["header-from"],
+                   # parsedmarc puts the domain of SPF where the envelope's is empty.
+                   r["envelope-from"] or r["sender"]["domain"], tuple(sorted((s["domain"], s["selector"], s["result"]) for s in r.get("signatures", []))), ((r["sender"]["domain"], r["sender"]["result"]),),
+                   tuple(sorted((s["kind"], s.get("comment", "")) for s in r.get("reasons", [])))) for r in rows)
 
 
 def ask(oracle, case):
@@ -85,7 +86,7 @@ def ours(dice, oracle):
 
 
 def xml(dice, rows, new):
-    esc = lambda text: str(text).replace("&", "&amp;").replace("<", "&lt;")
+    esc = lambda text: str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     out = ['<?xml version="1.0" encoding="UTF-8" ?>' if dice.random() < 0.8 else "", "<feedback%s>" % (' xmlns="urn:ietf:params:xml:ns:dmarc-2.0"' if new else "")]
     if dice.random() < 0.5:
         out.append("<!-- a comment --><version>1.0</version>")
@@ -102,23 +103,30 @@ def xml(dice, rows, new):
     return dice.choice(["\n", "", "\r\n  "]).join(out).encode()
 
 
+def packed(shape, octets):
+    if shape == "plain":
+        return octets
+    if shape == "gzip":
+        return gzip.compress(octets)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED if shape == "stored" else zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("sender.test!example.org!1!2.xml", octets)
+    return out.getvalue()
+
+
 def theirs(dice, oracle):
     rows = [row(dice, n) for n in range(dice.choice([1, 3, 20]))]
-    octets = xml(dice, rows, dice.random() < 0.5)
-    if dice.random() < 0.3:
-        octets = b"\xef\xbb\xbf" + octets
+    # parsedmarc takes no file that begins with a byte order mark or white space; we do.
+    plain = xml(dice, rows, dice.random() < 0.5).lstrip()
+    octets = dice.choice([b"", b"", b"\xef\xbb\xbf", b"\r\n "]) + plain
     shape = dice.choice(["plain", "gzip", "zip", "stored"])
-    if shape == "gzip":
-        octets = gzip.compress(octets)
-    elif shape != "plain":
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED if shape == "stored" else zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("sender.test!example.org!1!2.xml", octets)
-        octets = packed.getvalue()
-    parsed = parsedmarc.parse_report_file(octets, offline=True, always_use_local_files=True)["report"]
+    parsed = parsedmarc.parse_report_file(packed(shape, plain), offline=True, always_use_local_files=True)["report"]
+    octets = packed(shape, octets)
     answer = ask(oracle, {"check": "read-report", "octets": octets.hex()})
     found = answer["report"]
-    assert said(parsed) == meant(found["rows"]) == meant(rows), (shape, found)
+    kept, there = meant(found["rows"]), meant(rows)
+    assert kept == there, ("ours", shape, [pair for pair in zip(kept, there) if pair[0] != pair[1]][:1])
+    assert said(parsed) == there, ("parsedmarc", shape, [pair for pair in zip(said(parsed), there) if pair[0] != pair[1]][:1])
     assert found["organization"] == parsed["report_metadata"]["org_name"], found
 
 

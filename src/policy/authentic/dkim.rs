@@ -55,7 +55,8 @@ struct Open {
 
 /// Finds the signatures, asks for their keys and verifies what they say of the header block; the hashes that they need
 /// are asked of `body`. Tries `DKIM_SIGNATURES_MAX` of them: those of a domain that From names (or above or below it)
-/// come first, malformed ones last, otherwise the top-most; at most so many questions.
+/// come first, malformed ones last, otherwise the top-most; at most so many questions. In this order they are asked for
+/// too: signers that a forger adds, with slow name servers, must not use up the time of those that DMARC hangs on.
 pub async fn at_header<D: Dns>(
     dns: &D,
     header: &[u8],
@@ -63,12 +64,11 @@ pub async fn at_header<D: Dns>(
     body: &mut Body,
 ) -> AtHeader {
     let found = choose(header);
-    let mut keys = Vec::with_capacity(found.chosen.len());
-    for field in &found.chosen {
-        keys.push(match found.too_many {
-            true => Err(TOO_MANY_FIELDS),
-            false => ask(dns, field, now_seconds).await,
-        });
+    let mut keys = vec![Err(TOO_MANY_FIELDS); found.chosen.len()];
+    for at in found.order {
+        if let (Some(keys), Some(field)) = (keys.get_mut(at), found.chosen.get(at)) {
+            *keys = ask(dns, field, now_seconds).await;
+        }
     }
     // Nothing waits any more: the fields are put in order, once for all signatures.
     let block = keys.iter().any(Result::is_ok).then(|| Block::new(header));
@@ -226,16 +226,12 @@ struct Found<'a> {
     fields: usize,
     /// In the order of the header.
     chosen: Vec<Field<'a>>,
-    /// More than MIME_FIELDS_MAX fields of any name.
-    too_many: bool,
+    /// Places in `chosen`, in the order of asking. Empty where the block has more than MIME_FIELDS_MAX fields.
+    order: Vec<usize>,
 }
 
 fn choose(header: &[u8]) -> Found<'_> {
-    let mut found = Found {
-        fields: 0,
-        chosen: Vec::new(),
-        too_many: Fields::new(header).nth(MIME_FIELDS_MAX).is_some(),
-    };
+    let (mut fields, mut chosen) = (0, Vec::new());
     let mut authors: Vec<Domain> = Vec::new();
     for field in Fields::new(header) {
         if field.is("From") {
@@ -248,31 +244,39 @@ fn choose(header: &[u8]) -> Found<'_> {
             });
         }
         if field.is("DKIM-Signature") {
-            found.fields += 1;
-            if found.chosen.len() < MIME_FIELDS_MAX {
-                found.chosen.push(field);
+            fields += 1;
+            if chosen.len() < MIME_FIELDS_MAX {
+                chosen.push(field);
             }
         }
     }
-    if found.chosen.len() > DKIM_SIGNATURES_MAX {
-        found.chosen.sort_by_cached_key(|field| {
-            let domain = Claims::read(field.value).domain;
-            let of_author = || {
-                authors
-                    .iter()
-                    .any(|author| related(author.as_str(), &domain))
-            };
-            match () {
-                _ if domain.is_empty() => 2,
-                _ if of_author() => 0,
-                _ => 1,
-            }
-        });
-        found.chosen.truncate(DKIM_SIGNATURES_MAX);
-        found.chosen.shrink_to_fit();
-        found.chosen.sort_unstable_by_key(|field| field.range.start);
+    if chosen.len() > DKIM_SIGNATURES_MAX {
+        chosen.sort_by_cached_key(|field| rank(field, &authors));
+        chosen.truncate(DKIM_SIGNATURES_MAX);
+        chosen.shrink_to_fit();
+        chosen.sort_unstable_by_key(|field| field.range.start);
     }
-    found
+    let mut order: Vec<usize> = match Fields::new(header).nth(MIME_FIELDS_MAX) {
+        Some(_) => Vec::new(),
+        None => (0..chosen.len()).collect(),
+    };
+    order.sort_by_cached_key(|&at| chosen.get(at).map(|field| rank(field, &authors)));
+    Found {
+        fields,
+        chosen,
+        order,
+    }
+}
+
+/// Which signatures come first: those of a domain that From names, or of one above or below it; malformed ones last.
+fn rank(field: &Field<'_>, authors: &[Domain]) -> u8 {
+    let domain = Claims::read(field.value).domain;
+    let mut authors = authors.iter();
+    match () {
+        _ if domain.is_empty() => 2,
+        _ if authors.any(|author| related(author.as_str(), &domain)) => 0,
+        _ => 1,
+    }
 }
 
 /// Equal, or one below the other.

@@ -337,6 +337,23 @@ fn which_signatures_are_tried() {
     assert_eq!(dns.asked().len(), 2 * DKIM_SIGNATURES_MAX);
 }
 
+/// Whoever forges a message may sign it too, with name servers that never answer: they come last.
+#[test]
+fn signers_that_from_names_are_asked_first() {
+    let mut message = signed(TAGS, PLAIN);
+    for domain in ["slow.test", "slower.test"] {
+        message = signed(&TAGS.replace("x.example", domain), &message);
+    }
+    let dns = x_example();
+    let checked = check(&dns, &format!("DKIM-Signature: v=1\r\n{message}"));
+    let domains: Vec<&str> = checked.iter().map(|one| &*one.domain).collect();
+    assert_eq!(domains, ["", "slower.test", "slow.test", "x.example"]);
+    assert_eq!(checked.last().unwrap().outcome, Outcome::Pass);
+    let asked: Vec<String> = dns.asked().iter().map(|q| q.name.to_string()).collect();
+    let keys = ["x.example", "slower.test", "slow.test"].map(|d| format!("s._domainkey.{d}"));
+    assert_eq!(asked, keys);
+}
+
 #[test]
 fn headers_with_too_many_fields() {
     let dns = x_example();

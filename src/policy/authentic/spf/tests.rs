@@ -91,6 +91,16 @@ fn the_null_path_is_postmaster_at_the_greeting() {
     assert_eq!(dns.asked().len(), 2);
 }
 
+/// A greeting with a slow name server must not use up the time of what DMARC hangs on.
+#[test]
+fn the_reverse_path_is_asked_before_the_greeting() {
+    let dns = Canned::default();
+    let sender = Address::parse("x@a.test").unwrap();
+    ready(check_both(&dns, &asked("helo.test", Some(&sender))));
+    let names: Vec<String> = dns.asked().iter().map(|q| q.name.to_string()).collect();
+    assert_eq!(names, ["a.test", "helo.test"]);
+}
+
 #[test]
 fn names_in_unicode_are_asked_as_a_labels() {
     let dns = Canned::default().with("xn--bcher-kva.test", Kind::Txt, txt(&["v=spf1 +all"]));

@@ -38,6 +38,9 @@ pub const BAD_COMMANDS_MAX: u32 = 10;
 pub const MESSAGE_BYTES_MAX: u64 = 50 * 1024 * 1024;
 /// Header block of one message, octets: the only part ever held as one slice. 554 5.6.0.
 pub const HEADER_BLOCK_BYTES_MAX: usize = 128 * 1024;
+/// Pieces of one header that are not served (forged fields of ours, Return-Path); neighbours are one. Above it 554 5.6.0:
+/// each of them is held with the message while it comes in, kept with it, and walked over whenever it is read.
+pub const HEADER_CUTS_MAX: usize = 128;
 /// A message up to this size stays in one buffer of the body pool and goes into the log; a larger one is a file.
 pub const LARGE_MESSAGE_BYTES: usize = 128 * 1024;
 /// Buffers of LARGE_MESSAGE_BYTES in the body pool. A transaction waits for one at DATA; then 452 4.3.1.

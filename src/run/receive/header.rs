@@ -2,7 +2,7 @@
 
 use super::{Envelope, TROUBLE};
 use crate::config::checks::Checks;
-use crate::limits::RECEIVED_HEADERS_MAX;
+use crate::limits::{HEADER_CUTS_MAX, RECEIVED_HEADERS_MAX};
 use crate::policy::authentic::{Asked, fields};
 use crate::policy::{accept, submit};
 use crate::run::authentic::sane_seconds;
@@ -18,6 +18,11 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 const NOT_OWNED: Reply = Reply::new(550, "5.7.1", "From names an address that is not yours");
+const MANY_CUTS: Reply = Reply::new(
+    554,
+    "5.6.0",
+    "The header has too many fields that only this server writes",
+);
 
 /// Fields that go in front of the header for everybody, and ranges of it that are not served.
 pub(super) type Examined = Result<(Vec<u8>, Vec<Range<u32>>), Reply>;
@@ -95,7 +100,7 @@ pub(super) fn incoming(block: &[u8], envelope: &Envelope<'_>) -> Examined {
         }
     }
     let cuts = accept::incoming(block, &names)?;
-    Ok((Vec::new(), with_forged(block, cuts, envelope)))
+    Ok((Vec::new(), with_forged(block, cuts, envelope)?))
 }
 
 /// Cuts, and fields that claim to be results of ours (of our name, or a domain that this message concerns), in order.
@@ -103,7 +108,7 @@ fn with_forged(
     block: &[u8],
     mut cuts: Vec<Range<u32>>,
     envelope: &Envelope<'_>,
-) -> Vec<Range<u32>> {
+) -> Result<Vec<Range<u32>>, Reply> {
     let mut names = vec![envelope.config.hostname.as_str()];
     let recipients = envelope.mail.recipients.iter();
     let domains = recipients
@@ -114,9 +119,24 @@ fn with_forged(
     names.sort_unstable();
     names.dedup();
     fields::forged(block, &names, &mut cuts);
+    joined(cuts)
+}
+
+/// In order, neighbours as one; refused when there are too many.
+fn joined(mut cuts: Vec<Range<u32>>) -> Result<Vec<Range<u32>>, Reply> {
     cuts.sort_unstable_by_key(|cut| cut.start);
-    cuts.dedup();
-    cuts
+    cuts.dedup_by(|next, last| {
+        let joins = next.start <= last.end;
+        if joins {
+            last.end = last.end.max(next.end);
+        }
+        joins
+    });
+    cuts.shrink_to_fit();
+    match cuts.len() <= HEADER_CUTS_MAX {
+        true => Ok(cuts),
+        false => Err(MANY_CUTS),
+    }
 }
 
 /// Ports 587 and 465.
@@ -148,7 +168,7 @@ pub(super) async fn submitted(
             }
         }
     }
-    Ok((done.added, with_forged(block, done.cuts, envelope)))
+    Ok((done.added, with_forged(block, done.cuts, envelope)?))
 }
 
 /// Whether the account may send as all of these.
@@ -167,4 +187,29 @@ pub async fn owns_all(
             Ok(true)
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_one_cut() {
+        assert_eq!(
+            joined(vec![20..30, 0..10, 10..15, 0..10, 22..25]),
+            Ok(vec![0..15, 20..30])
+        );
+    }
+
+    #[test]
+    fn cuts_are_bounded() {
+        for (n, fits) in [
+            (HEADER_CUTS_MAX - 1, true),
+            (HEADER_CUTS_MAX, true),
+            (HEADER_CUTS_MAX + 1, false),
+        ] {
+            let apart = (0..n as u32).map(|n| 3 * n..3 * n + 2).collect();
+            assert_eq!(joined(apart).is_ok(), fits, "{n}");
+        }
+    }
 }

@@ -517,9 +517,11 @@ impl<'s> Dialogue<'s> {
 
     /// How the client is trusted to tell who stands behind it.
     fn relay(&self) -> Option<Trust> {
+        let relay = self.config.checks.relay(self.conn.peer().ip());
         match self.conn.proxy() {
-            Some(_) => Some(Trust::Proxy),
-            None => self.config.checks.relay(self.conn.peer().ip()),
+            // A mail server of ours may come through a proxy too: then it is not the client that is judged.
+            Some(_) if relay != Some(Trust::Received) => Some(Trust::Proxy),
+            _ => relay,
         }
     }
 

@@ -2,15 +2,17 @@
 //! how long they may, and for which domains a message was deferred.
 //!
 //! DNS trouble of ours (the root cannot be reached, too many checks wait) never costs a mail: questions are then
-//! answered by "not known", nothing is refused or deferred for it, and the mail flows.
+//! answered by "not known", nothing is refused or deferred for it, and the mail flows. Whether it can be reached at all
+//! is seen by the resolver, which then waits for nobody: one answer that did not come says nothing of other names (a
+//! forwarder keeps silent about a stranger's lame domain), and must not switch the checks of other mail off.
 
 mod deferrals;
 
 use crate::limits::{
     AUTHENTIC_CHECKS_MAX, AUTHENTIC_DMARC_SECS, AUTHENTIC_HEADER_SECS, AUTHENTIC_SENDER_SECS,
-    AUTHENTIC_WAIT_SECS, CLOCK_SECONDS_MIN, DNS_UNREACHABLE_SECS,
+    AUTHENTIC_WAIT_SECS, CLOCK_SECONDS_MIN,
 };
-use crate::net::resolve::Resolver;
+use crate::net::resolve::{Resolver, State};
 use crate::policy::authentic::canned::Canned;
 use crate::policy::authentic::{self, Asked, AtHeader, Dns, Verdicts};
 use crate::policy::sender::{self, Decision, Facts};
@@ -39,8 +41,6 @@ pub enum Names {
 pub struct Authentic {
     names: Names,
     places: Semaphore,
-    /// Until when nothing is asked, because the DNS could not be reached.
-    unreachable: Mutex<Option<Instant>>,
     deferrals: Mutex<Deferrals>,
 }
 
@@ -112,7 +112,6 @@ impl Authentic {
         Authentic {
             names,
             places: Semaphore::new(AUTHENTIC_CHECKS_MAX),
-            unreachable: Mutex::new(None),
             deferrals: Mutex::default(),
         }
     }
@@ -174,35 +173,6 @@ impl Authentic {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn unreachable(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.unreachable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks the DNS, unless it was out of reach a moment ago.
-    async fn look_up(&self, resolver: &Resolver, question: Question) -> Answer {
-        let now = Instant::now();
-        if self.unreachable().is_some_and(|until| now < until) {
-            return Answer::trouble(TroubleKind::Unreachable, "the DNS was out of reach");
-        }
-        let answer = resolver.lookup(question).await;
-        let Outcome::Trouble(trouble) = &answer.outcome else {
-            return answer;
-        };
-        if trouble.kind == TroubleKind::Unreachable {
-            let pause = Duration::from_secs(DNS_UNREACHABLE_SECS);
-            let before = self.unreachable().replace(Instant::now() + pause);
-            if before.is_none_or(|until| until < now) {
-                log::warn!(
-                    "mail comes in without checks: the DNS cannot be reached ({}); see `pillarbox dns lookup example.org MX`",
-                    trouble.why
-                );
-            }
-        }
-        answer
-    }
 }
 
 /// Whether a message was deferred for want of an answer.
@@ -237,10 +207,9 @@ impl Dns for Asking<'_> {
             Names::Canned(answers) => answers.ask(question).await,
             Names::Own(answers) => own(answers, question).await,
             Names::Resolver(resolver) => {
-                let answer = self.shared.look_up(resolver, question);
-                match timeout_at(self.until, answer).await {
+                match timeout_at(self.until, resolver.lookup(question)).await {
                     Ok(answer) => answer,
-                    Err(_) => Answer::trouble(TroubleKind::Timeout, "the message has no time left"),
+                    Err(_) => late(&resolver.state()),
                 }
             }
         };
@@ -251,6 +220,15 @@ impl Dns for Asking<'_> {
         }
         answer
     }
+}
+
+/// The message has no time left: whose trouble that is, the resolver knows.
+fn late(state: &State) -> Answer {
+    let kind = match state {
+        State::Unreachable(_) => TroubleKind::Unreachable,
+        _ => TroubleKind::Timeout,
+    };
+    Answer::trouble(kind, "the message has no time left")
 }
 
 /// What is not written down is not known.

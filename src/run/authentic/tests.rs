@@ -42,3 +42,14 @@ async fn checks_at_once_are_bounded_and_the_next_ones_know_nothing() {
     let next = authentic.asking(1).await;
     assert!(!next.ask(question("box.test")).await.is_trouble());
 }
+
+#[test]
+fn what_comes_too_late_is_our_trouble_only_without_a_dns() {
+    let kind = |state: &State| match late(state).outcome {
+        Outcome::Trouble(trouble) => trouble.kind,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(kind(&State::Good), TroubleKind::Timeout);
+    let out_of_reach = State::Unreachable("cut off".into());
+    assert_eq!(kind(&out_of_reach), TroubleKind::Unreachable);
+}

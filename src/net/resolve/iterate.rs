@@ -6,6 +6,7 @@
 
 use super::cache::Cache;
 use super::exchange::{self, Fault, Manner};
+use super::referral::{Said, begins_with_underscore, is_public, labels_at_once, said};
 use super::servers::Servers;
 use super::tidy;
 use super::work::{Stop, Work};
@@ -15,7 +16,7 @@ use crate::limits::{
 };
 use crate::wire::dns::TroubleKind;
 use hickory_resolver::proto::op::{Message, Query, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -68,16 +69,6 @@ pub struct Reply {
 
 /// What comes beside an answer: a delegation's DS, to be kept.
 pub type KeepDs<'a> = &'a (dyn Fn(&Name, &Message) + Send + Sync);
-
-/// How a message of a server is to be taken.
-enum Said {
-    /// Records, or that there are none.
-    Answer,
-    /// Ask the servers of this zone.
-    Referral(Name),
-    /// It knows nothing of the zone.
-    Lame,
-}
 
 /// One step's question, and what all steps share.
 struct Step<'a> {
@@ -305,7 +296,7 @@ impl Iteration {
                 answer = self.ask_server(server, query, Manner::Plain, times).await;
             }
             match answer {
-                Ok(message) => match said(&message, query, zone, target) {
+                Ok(message) => match said(&message, query, &zone.name, target) {
                     Said::Lame => {
                         step.work.fault();
                         tried.push((server, 0));
@@ -437,39 +428,6 @@ impl Iteration {
     }
 }
 
-/// What a server means (RFC 1034 section 5.3.3 step 4).
-fn said(message: &Message, query: &Query, zone: &Zone, target: &Name) -> Said {
-    let code = message.metadata.response_code;
-    if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
-        return Said::Lame;
-    }
-    let answers = |r: &Record| {
-        let kind = r.record_type();
-        (r.name == query.name && (kind == query.query_type || kind == RecordType::CNAME))
-            || tidy::is_dname_above(r, query)
-    };
-    if message.answers.iter().any(answers) {
-        return Said::Answer;
-    }
-    // Deeper than the zone, and not past what was asked: nothing else can be a referral.
-    let referral = message.authorities.iter().find(|r| {
-        r.record_type() == RecordType::NS
-            && r.name != zone.name
-            && zone.name.zone_of(&r.name)
-            && r.name.zone_of(target)
-    });
-    let soa = message.authorities.iter().any(|r| {
-        r.record_type() == RecordType::SOA
-            && zone.name.zone_of(&r.name)
-            && r.name.zone_of(&query.name)
-    });
-    match referral {
-        Some(ns) if !soa && code == ResponseCode::NoError => Said::Referral(ns.name.clone()),
-        _ if soa || message.metadata.authoritative => Said::Answer,
-        _ => Said::Lame,
-    }
-}
-
 fn nobody(zone: &Zone, query: &Query, last: Option<String>, step: &Step<'_>) -> Stop {
     let name = &zone.name;
     let asked = format!("{} {}", query.name, query.query_type);
@@ -509,46 +467,6 @@ pub fn words(fault: &Fault) -> String {
         Fault::Untrusted(why) => format!("is not trusted over TLS: {why}"),
         Fault::Nonsense(why) => format!("made no sense: {why}"),
         Fault::TooLarge(what) => format!("{LARGE} ({what})"),
-    }
-}
-
-/// RFC 9156 section 2.3: the first few labels one by one, long names in growing pieces.
-fn labels_at_once(left: usize, minimised: usize) -> usize {
-    match minimised {
-        0..4 => 1,
-        _ => left.div_ceil(DNS_MINIMISED_MAX.saturating_sub(minimised).max(1)),
-    }
-}
-
-/// `_dmarc` and the like are hardly ever zones: the name is shown whole (RFC 9156 section 2.3).
-fn begins_with_underscore(name: &Name) -> bool {
-    name.iter()
-        .next()
-        .is_some_and(|label| label.first() == Some(&b'_'))
-}
-
-/// Whether a server may stand there: nobody's delegation leads us into a network of ours.
-fn is_public(ip: &IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            let special = (a, b, c) == (192, 0, 0) || (a == 198 && (18..20).contains(&b));
-            !(a == 0
-                || a >= 240
-                || shared
-                || special
-                || v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_documentation())
-        }
-        // 2000::/3 is what has been given out, without documentation (2001:db8::/32).
-        IpAddr::V6(v6) => {
-            let [a, b, ..] = v6.segments();
-            a & 0xe000 == 0x2000 && (a, b) != (0x2001, 0xdb8)
-        }
     }
 }
 

@@ -15,6 +15,7 @@ mod exchange;
 mod forward;
 mod iterate;
 mod records;
+mod referral;
 mod roots;
 mod servers;
 mod source;

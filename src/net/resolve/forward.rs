@@ -54,7 +54,7 @@ impl Forwarding {
         let mut order: Vec<IpAddr> = self.servers.iter().map(|(at, _)| at.ip()).collect();
         self.book.sort(&mut order);
         let mut last = String::new();
-        let mut reached = false;
+        let (mut reached, mut silent) = (false, false);
         let twice = order.len() * 2;
         let rounds: Vec<IpAddr> = order
             .into_iter()
@@ -85,6 +85,7 @@ impl Forwarding {
                     }
                     Err(fault) => {
                         reached |= matches!(fault, Fault::Nonsense(_) | Fault::TooLarge(_));
+                        silent |= fault == Fault::Silent;
                         self.book.silent(ip);
                         last = format!("{at} {}", words(&fault));
                     }
@@ -93,15 +94,18 @@ impl Forwarding {
             }
         }
         let (name, kind) = (&query.name, query.query_type);
-        let stop = match reached {
-            true => Stop::new(
-                TroubleKind::ServerFailure,
-                format!("no answer for {name} {kind}: {last}"),
-            ),
-            false => Stop::new(
-                TroubleKind::Unreachable,
-                format!("no server that is configured under `forward` answers; the last, {last}"),
-            ),
+        let stop = if reached {
+            let why = format!("no answer for {name} {kind}: {last}");
+            Stop::new(TroubleKind::ServerFailure, why)
+        } else if silent && !name.is_root() {
+            // They may wait for servers of the name that are silent on purpose: whether we have lost them, the root's
+            // keys say (`state`). A name's owner must not be able to turn off the checks of everybody's mail.
+            let why = format!("no answer for {name} {kind} came in time: {last}");
+            Stop::new(TroubleKind::Timeout, why)
+        } else {
+            let why =
+                format!("no server that is configured under `forward` answers; the last, {last}");
+            Stop::new(TroubleKind::Unreachable, why)
         };
         Err(work.stop(stop))
     }

@@ -145,6 +145,8 @@ impl Asker {
             Ok((_, Security::Secure | Security::Indeterminate)) => State::Good,
             Ok((_, Security::Insecure)) => not_genuine("they are not signed"),
             Err(stop) if stop.kind == TroubleKind::Bogus => not_genuine(&stop.why),
+            // Strangers' questions can fill our memory; that says nothing of the root.
+            Err(stop) if stop.kind == TroubleKind::Busy => self.watch.state(),
             Err(stop) => unreachable(&stop.why),
         }
     }

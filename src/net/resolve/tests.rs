@@ -446,6 +446,30 @@ async fn a_root_that_is_out_of_reach_is_noticed_and_its_return_too() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_name_without_an_answer_is_no_lost_forwarder() {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let forwarder = Forwarder {
+        address: silent.local_addr().unwrap(),
+        tls_name: None,
+    };
+    let resolver = Resolver::new(Source::Forward {
+        servers: vec![forwarder],
+        anchors: String::new(),
+        authorities: String::new(),
+    })
+    .unwrap();
+    // What a name's servers withhold must not turn off everybody's checks.
+    let answer = resolver.lookup(question("slow.test")).await;
+    assert_eq!(trouble(&answer), TroubleKind::Timeout);
+    // The root's keys say that the forwarder is gone.
+    while resolver.state() == State::Untried {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let answer = resolver.lookup(question("b.test")).await;
+    assert_eq!(trouble(&answer), TroubleKind::Unreachable);
+}
+
 #[tokio::test]
 async fn a_root_without_the_right_keys_is_not_genuine() {
     let world = World::new().await;

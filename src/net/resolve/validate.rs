@@ -22,8 +22,7 @@ use hickory_resolver::proto::op::{
 };
 use hickory_resolver::proto::rr::rdata::{NS, SOA};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Fetches what the validator asks for, on one question's account.
 #[derive(Clone)]
@@ -32,8 +31,18 @@ pub struct Fetch {
     pub(super) work: Arc<Work>,
     /// The message that is being checked: not fetched again.
     checked: Arc<(Query, Message)>,
-    /// Something on the way is signed by nothing better than SHA-1 (RFC 9905: as if it were not signed).
-    weak: Arc<AtomicBool>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the validator does not look at.
+#[derive(Default)]
+struct Seen {
+    /// Whose keys, DS, or answer are signed by nothing better than SHA-1 (RFC 9905: as if they were not signed).
+    weak: Vec<Name>,
+    /// Names that a denial of an unsigned delegation leaps over, none of them may be a signed
+    /// zone. The validator asks only whether the hash of the whole name is covered, and in a zone that opts out
+    /// (RFC 5155 section 8.6) those of names inside of signed zones below it are covered as well.
+    leapt: Vec<Name>,
 }
 
 impl DnsHandle for Fetch {
@@ -69,9 +78,17 @@ impl Fetch {
             .peekable();
         // RSASHA1 and RSASHA1-NSEC3-SHA1, by number: the library warns of their names.
         let sha1 = |signature: &RRSIG| matches!(u8::from(signature.input().algorithm), 5 | 7);
-        if signatures.peek().is_some() && signatures.all(sha1) {
-            self.weak.store(true, Relaxed);
+        let chain = matches!(query.query_type, RecordType::DNSKEY | RecordType::DS);
+        let mut seen = lock(&self.seen);
+        if (chain || query == checked) && signatures.peek().is_some() && signatures.all(sha1) {
+            seen.weak.push(query.name.clone());
         }
+        if query.query_type == RecordType::DS {
+            let opting_out = denials(&message).filter(|r| nsec3(r).is_some_and(NSEC3::opt_out));
+            let leapt = opting_out.flat_map(|r| between(&r.name.base_name(), &query.name));
+            seen.leap(leapt);
+        }
+        drop(seen);
         Ok(message)
     }
 }
@@ -86,7 +103,11 @@ pub async fn check(
     let before = work.held();
     let checked = check_held(asker, work, query, message).await;
     work.release_to(before);
-    checked
+    let (message, security, leapt) = checked?;
+    if security == Security::Insecure && !leapt.is_empty() {
+        not_signed(asker, work, leapt).await?;
+    }
+    Ok((message, security))
 }
 
 async fn check_held(
@@ -94,15 +115,15 @@ async fn check_held(
     work: &Arc<Work>,
     query: &Query,
     message: Message,
-) -> Result<(Message, Security), Stop> {
+) -> Result<(Message, Security, Vec<Name>), Stop> {
     let checked = Arc::new((query.clone(), message));
-    let weak = Arc::new(AtomicBool::new(false));
+    let seen = Arc::new(Mutex::new(Seen::default()));
     let (asker, work) = (asker.clone(), work.clone());
     let fetch = Fetch {
         asker: asker.clone(),
         work: work.clone(),
         checked: checked.clone(),
-        weak: weak.clone(),
+        seen: seen.clone(),
     };
     work.take_stop();
     let validator = DnssecDnsHandle::with_trust_anchor(fetch, asker.anchors.clone())
@@ -126,7 +147,10 @@ async fn check_held(
             response, proof, ..
         })) => match proof {
             // So many iterations of NSEC3 that nobody hashes them.
-            Proof::Insecure => Some((response.into_message(), Security::Insecure)),
+            Proof::Insecure => {
+                lock(&seen).leap(leapt_by(&response, query));
+                Some((response.into_message(), Security::Insecure))
+            }
             _ if wildcard::may_answer(&response, &query.name) => {
                 Some((response.into_message(), Security::Secure))
             }
@@ -148,10 +172,87 @@ async fn check_held(
         )
     };
     let (message, security) = judged.ok_or_else(|| work.take_stop().unwrap_or_else(bogus))?;
-    match weak.load(Relaxed) {
-        true => Ok((message, Security::Insecure)),
-        false => Ok((message, security)),
+    let Seen { weak, leapt } = std::mem::take(&mut *lock(&seen));
+    match is_weak(&message, &weak) {
+        true => Ok((message, Security::Insecure, Vec::new())),
+        false => Ok((message, security, leapt)),
     }
+}
+
+/// Whether what holds a message up rests on SHA-1: keys of other names that somebody made the validator look at (by one
+/// more signature) do not count.
+fn is_weak(message: &Message, weak: &[Name]) -> bool {
+    let records = message.answers.iter().chain(&message.authorities);
+    let mut signers = records
+        .filter(|record| record.proof == Proof::Secure)
+        .filter_map(|record| Some(&tidy::signature(record)?.input().signer_name));
+    let own = message.queries.first().map(|query| &query.name);
+    weak.iter().any(|name| Some(name) == own) || signers.any(|s| weak.iter().any(|w| w.zone_of(s)))
+}
+
+/// Refuses where one of the names is a signed zone: what was denied over its head is its own to deny. The first that
+/// is proven to be outside of all signed zones answers for those below it.
+async fn not_signed(
+    asker: &Arc<Asker>,
+    work: &Arc<Work>,
+    mut names: Vec<Name>,
+) -> Result<(), Stop> {
+    names.sort_by_key(Name::num_labels);
+    for name in names {
+        let query = Query::query(name, RecordType::DS);
+        let message = asker.fetch(&query, work).await?;
+        let (message, security) = Box::pin(check(asker, work, &query, message)).await?;
+        if !message.answers.is_empty() {
+            let why = format!(
+                "{} is signed, and what its parent denies is not the parent's",
+                query.name
+            );
+            return Err(Stop::new(TroubleKind::Bogus, why));
+        }
+        if security == Security::Insecure {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Names below `zone` and above `name`.
+fn between(zone: &Name, name: &Name) -> Vec<Name> {
+    let mut found = Vec::new();
+    let mut above = name.base_name();
+    while above != *zone && zone.zone_of(&above) && !above.is_root() {
+        found.push(above.clone());
+        above = above.base_name();
+    }
+    found
+}
+
+/// What a denial leaps over that nobody hashes: every name down to the one that was asked may be a zone.
+fn leapt_by(message: &Message, query: &Query) -> Vec<Name> {
+    let secure = denials(message).filter(|record| record.proof == Proof::Secure);
+    let leap = |record: &Record| {
+        let zone = record.name.base_name();
+        let mut names = between(&zone, &query.name);
+        if query.query_type != RecordType::DS && query.name != zone {
+            names.push(query.name.clone());
+        }
+        names
+    };
+    secure.flat_map(leap).collect()
+}
+
+impl Seen {
+    fn leap(&mut self, names: impl IntoIterator<Item = Name>) {
+        for name in names {
+            if !self.leapt.contains(&name) {
+                self.leapt.push(name);
+            }
+        }
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// None is bogus.
@@ -175,7 +276,9 @@ fn judge(message: &Message, query: &Query) -> Option<Security> {
     if !answers.is_empty() {
         let security = weakest(&answers)?;
         let denied = || denials(message).any(|record| record.proof == Proof::Secure);
-        let unproven = security == Security::Secure && tidy::from_wildcard(message) && !denied();
+        let unproven = security == Security::Secure
+            && tidy::from_wildcard(message)
+            && (!denied() || !one_branch(message));
         return (!unproven).then_some(security);
     }
     let authorities = proofs(&message.authorities);
@@ -188,7 +291,9 @@ fn judge(message: &Message, query: &Query) -> Option<Security> {
         // a name exists without such records is proven all the same by the one that matches it.
         let opts_out = |record: &Record| nsec3(record).is_some_and(NSEC3::opt_out);
         let exists = message.metadata.response_code == ResponseCode::NoError
-            && denials(message).any(|record| matches(record, &query.name));
+            && denials(message)
+                // What nobody signed, nobody hashes: it may want 65,535 rounds.
+                .any(|record| record.proof == Proof::Secure && matches(record, &query.name));
         let opted_out = !exists && denials(message).any(opts_out);
         return weakest(&authorities).map(|security| match opted_out {
             true => Security::Insecure,
@@ -202,6 +307,15 @@ fn judge(message: &Message, query: &Query) -> Option<Security> {
             && record.name.zone_of(&query.name)
     });
     (unsigned && weakest(&authorities).is_some()).then_some(Security::Insecure)
+}
+
+/// Whether all signatures of an answer speak of the same wildcard: one that nobody checks would choose the name whose
+/// denial is looked for.
+fn one_branch(message: &Message) -> bool {
+    let signatures = message.answers.iter().filter_map(tidy::signature);
+    let mut labels = signatures.map(|signature| signature.input().num_labels);
+    let first = labels.next();
+    labels.all(|other| Some(other) == first)
 }
 
 fn denials(message: &Message) -> impl Iterator<Item = &Record> {
@@ -319,19 +433,4 @@ fn duration(secs: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base32hex_of_rfc_4648() {
-        for (octets, text) in [
-            ("", ""),
-            ("f", "co"),
-            ("fo", "cpng"),
-            ("foo", "cpnmu"),
-            ("foobar", "cpnmuoj1e8"),
-        ] {
-            assert_eq!(base32hex(octets.as_bytes()), text.as_bytes());
-        }
-    }
-}
+mod tests;

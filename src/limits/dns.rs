@@ -16,7 +16,7 @@ pub const DNS_SERVERS_BYTES_MAX: usize = 64 * 1024;
 /// Different questions being looked up; the next one is told to come again (`TroubleKind::Busy`).
 pub const DNS_QUESTIONS_MAX: usize = 38;
 /// A question's task with the searches for servers that it waits for, its socket and its buffer for datagrams, octets.
-pub const DNS_QUESTION_BYTES: usize = 12 * 1024;
+pub const DNS_QUESTION_BYTES: usize = 15 * 1024;
 /// Octets of messages that all questions under way hold decoded while signatures are checked; a question waits for
 /// room, for DNS_ROOM_MILLIS_MAX (then `TroubleKind::Busy`).
 pub const DNS_WORK_BYTES_MAX: usize = 384 * 1024;

@@ -577,4 +577,8 @@ async fn a_question_fits_its_share_of_memory() {
     // The rest is what it waits for: see the test in `iterate`.
     assert!(task <= 3_600, "{task}");
     assert!(look < 1_024, "{look}");
+    let work = Arc::new(work::Work::new(Arc::default()));
+    let leap = size_of_val(&validate::not_signed(asker, &work, Vec::new()));
+    // On the heap, while the check before it is over.
+    assert!(leap <= 3_400, "{leap}");
 }

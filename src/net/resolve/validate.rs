@@ -105,7 +105,8 @@ pub async fn check(
     work.release_to(before);
     let (message, security, leapt) = checked?;
     if security == Security::Insecure && !leapt.is_empty() {
-        not_signed(asker, work, leapt).await?;
+        // Rare, and not carried by every question.
+        Box::pin(not_signed(asker, work, leapt)).await?;
     }
     Ok((message, security))
 }
@@ -173,10 +174,11 @@ async fn check_held(
     };
     let (message, security) = judged.ok_or_else(|| work.take_stop().unwrap_or_else(bogus))?;
     let Seen { weak, leapt } = std::mem::take(&mut *lock(&seen));
-    match is_weak(&message, &weak) {
-        true => Ok((message, Security::Insecure, Vec::new())),
-        false => Ok((message, security, leapt)),
-    }
+    let security = match security {
+        Security::Secure if is_weak(&message, &weak) => Security::Insecure,
+        other => other,
+    };
+    Ok((message, security, leapt))
 }
 
 /// Whether what holds a message up rests on SHA-1: keys of other names that somebody made the validator look at (by one
@@ -192,25 +194,30 @@ fn is_weak(message: &Message, weak: &[Name]) -> bool {
 
 /// Refuses where one of the names is a signed zone: what was denied over its head is its own to deny. The first that
 /// is proven to be outside of all signed zones answers for those below it.
-async fn not_signed(
+pub(super) async fn not_signed(
     asker: &Arc<Asker>,
     work: &Arc<Work>,
     mut names: Vec<Name>,
 ) -> Result<(), Stop> {
-    names.sort_by_key(Name::num_labels);
-    for name in names {
+    // From the longest, to be taken from the end. What a denial leaps over is shorter than what it denies: it ends.
+    names.sort_by_key(|name| std::cmp::Reverse(name.num_labels()));
+    while let Some(name) = names.pop() {
         let query = Query::query(name, RecordType::DS);
         let message = asker.fetch(&query, work).await?;
-        let (message, security) = Box::pin(check(asker, work, &query, message)).await?;
+        let before = work.held();
+        let checked = check_held(asker, work, &query, message).await;
+        work.release_to(before);
+        let (message, security, leapt) = checked?;
         if !message.answers.is_empty() {
             let why = format!(
-                "{} is signed, and what its parent denies is not the parent's",
+                "{} is signed: that something below it is not is denied by a zone above it",
                 query.name
             );
             return Err(Stop::new(TroubleKind::Bogus, why));
         }
         if security == Security::Insecure {
-            return Ok(());
+            names = leapt;
+            names.sort_by_key(|name| std::cmp::Reverse(name.num_labels()));
         }
     }
     Ok(())

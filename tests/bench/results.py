@@ -1,6 +1,24 @@
 """The figures as Markdown, with the promises that they are held against."""
 import os, pathlib, platform, re
 
+FILE = pathlib.Path(__file__).resolve().parent / "RESULTS.md"
+CHECKS = "## The checks of senders beside Rspamd\n"
+# Sections that other commands write; they stand last.
+OTHERS = ("## The resolver beside unbound\n", CHECKS)
+
+
+def others():
+    """The sections of other commands, as they are."""
+    text = FILE.read_text() if FILE.exists() else ""
+    return "".join("\n" + heading + rest.partition("\n## ")[0].rstrip("\n") + "\n" for heading in OTHERS for _, found, rest in [text.partition(heading)] if found)
+
+
+def put(heading, section):
+    """Writes one section, in its place or last."""
+    before, _, rest = FILE.read_text().partition(heading)
+    after = rest[rest.index("\n## "):] if "\n## " in rest else ""
+    FILE.write_text(before.rstrip("\n") + "\n\n" + section + after)
+
 
 def machine():
     """The machine in words."""

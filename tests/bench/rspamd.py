@@ -64,7 +64,7 @@ class Rspamd:
         return total / os.sysconf("SC_CLK_TCK")
 
     def scan(self, messages):
-        """Posts them all over a few connections; its answers in order."""
+        """Posts them all, a few at once; its answers in order."""
         with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
             lanes = [pool.submit(self.lane, messages[n::LANES]) for n in range(LANES)]
             answers = [lane.result() for lane in lanes]
@@ -82,10 +82,12 @@ class Rspamd:
     def complaints(self, messages, how):
         """What it does not find in good mail, though it should."""
         wanted, out = set.union(*(WANTED.get(one, set()) for one in how)), set()
+        signatures = sum(one != "arc" for one in how)
         for answer in self.scan(messages):
             found = json.loads(answer).get("symbols", {})
-            if not wanted <= found.keys():
-                out.add(f"wanted {sorted(wanted)}, found {sorted(found)}")
+            valid = len(found.get("R_DKIM_ALLOW", {}).get("options") or ())
+            if not wanted <= found.keys() or valid != signatures:
+                out.add(f"wanted {sorted(wanted)} and {signatures} signatures, found {valid} and {sorted(found)}")
         return out
 
     def stop(self):

@@ -35,7 +35,11 @@ class Rspamd:
         self.log = self.top / "log"
         with open(self.log, "w") as log:
             self.process = subprocess.Popen([*wrap, "rspamd", "-f", "-i", "-c", str(conf)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=top)
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.process.kill()
+            raise
 
     def wait(self, seconds=120):
         end = time.monotonic() + seconds

@@ -1,5 +1,5 @@
 """Debian's Rspamd with the checks of senders and nothing else, or with nothing at all; and mail posted to it."""
-import concurrent.futures, http.client, json, os, pathlib, subprocess, time
+import concurrent.futures, http.client, json, pathlib, subprocess, time
 
 PLUGINS = "/usr/share/rspamd/plugins"
 CHECKS = """spf { }
@@ -60,12 +60,9 @@ class Rspamd:
         return [self.process.pid, *map(int, children)]
 
     def cpu_seconds(self):
-        """User and system time of all its processes."""
-        total = 0
-        for pid in self.pids():
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / os.sysconf("SC_CLK_TCK")
+        """User and system time of all its processes, by the scheduler: to the nanosecond, where `stat` knows ticks of 10 ms."""
+        threads = (thread for pid in self.pids() for thread in pathlib.Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
     def scan(self, messages):
         """Posts them all, a few at once; its answers in order."""

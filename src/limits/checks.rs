@@ -16,7 +16,8 @@ pub const AUTHENTIC_CHECK_BYTES_MAX: usize = 32 * 1024;
 pub const AUTHENTIC_VERIFY_BYTES_MAX: usize = HEADER_BLOCK_BYTES_MAX + 96 * 1024;
 /// What they leave with the message until its body has passed: results, the two hashes of each signature.
 pub const AUTHENTIC_STATE_BYTES_MAX: usize = SIGNATURES_STATE_BYTES_MAX + 3 * 1024;
-/// Wait for one of AUTHENTIC_CHECKS_MAX places, seconds; beyond it the checks find "temperror" and the mail is taken.
+/// Wait for one of AUTHENTIC_CHECKS_MAX places, seconds; beyond it the checks find "temperror", and 451 is
+/// said where the policy needs the answer.
 pub const AUTHENTIC_WAIT_SECS: u64 = 10;
 /// Answers about a sender at MAIL, seconds; what has not come by then speaks against nobody.
 pub const AUTHENTIC_SENDER_SECS: u64 = 10;

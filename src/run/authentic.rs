@@ -1,16 +1,19 @@
 //! The checks of `policy/authentic` on a message that comes in: answers of the DNS for them, how many ask at once and
 //! how long they may, and for which domains a message was deferred.
 //!
-//! DNS trouble of ours (the root cannot be reached, too many checks wait) never costs a mail: questions are then
-//! answered by "not known", nothing is refused or deferred for it, and the mail flows. Whether it can be reached at all
+//! DNS trouble of ours (the root cannot be reached) never costs a mail: questions are then answered by "not known",
+//! nothing is refused or deferred for it, and the mail flows. Too many checks at once are none of it: strangers could
+//! bring them about to have a forgery taken unchecked, so that such a mail is deferred where its sender's policy would
+//! need the answer. Whether the DNS can be reached at all
 //! is seen by the resolver, which then waits for nobody: one answer that did not come says nothing of other names (a
 //! forwarder keeps silent about a stranger's lame domain), and must not switch the checks of other mail off.
 
 mod deferrals;
+mod places;
 
 use crate::limits::{
-    AUTHENTIC_CHECKS_MAX, AUTHENTIC_DMARC_SECS, AUTHENTIC_HEADER_SECS, AUTHENTIC_SENDER_SECS,
-    AUTHENTIC_WAIT_SECS, CLOCK_SECONDS_MIN,
+    AUTHENTIC_DMARC_SECS, AUTHENTIC_HEADER_SECS, AUTHENTIC_SENDER_SECS, AUTHENTIC_WAIT_SECS,
+    CLOCK_SECONDS_MIN,
 };
 use crate::net::resolve::{Resolver, State};
 use crate::policy::authentic::canned::Canned;
@@ -20,11 +23,11 @@ use crate::wire::access::Rules;
 use crate::wire::address::Domain;
 use crate::wire::dns::{Answer, Kind, Name, Outcome, Question, Record, TroubleKind};
 use deferrals::Deferrals;
+use places::{Place, Places};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Where answers come from.
@@ -40,13 +43,14 @@ pub enum Names {
 /// What the checks of all messages share; one per process.
 pub struct Authentic {
     names: Names,
-    places: Semaphore,
+    places: Places,
     deferrals: Mutex<Deferrals>,
 }
 
 /// A message whose header block was checked and whose body is passing by.
 pub struct Checks {
     at_header: Box<AtHeader>,
+    client: IpAddr,
     /// An answer was missing for a reason of ours.
     ours: bool,
 }
@@ -63,7 +67,7 @@ pub struct Found {
 pub(super) struct Asking<'a> {
     shared: &'a Authentic,
     until: Instant,
-    _place: Option<SemaphorePermit<'a>>,
+    place: Option<Place<'a>>,
     ours: AtomicBool,
 }
 
@@ -111,24 +115,25 @@ impl Authentic {
     pub fn new(names: Names) -> Authentic {
         Authentic {
             names,
-            places: Semaphore::new(AUTHENTIC_CHECKS_MAX),
+            places: Places::default(),
             deferrals: Mutex::default(),
         }
     }
 
     /// Checks what the header block (with its empty line) can say. The body goes through what comes back.
     pub async fn at_header(&self, asked: &Asked<'_>, header: &[u8]) -> Checks {
-        let asking = self.asking(AUTHENTIC_HEADER_SECS).await;
+        let asking = self.asking(asked.client, AUTHENTIC_HEADER_SECS).await;
         let at_header = authentic::at_header(&asking, asked, header).await;
         Checks {
             at_header: Box::new(at_header),
+            client: asked.client,
             ours: asking.is_ours(),
         }
     }
 
     /// The end of the body.
     pub async fn finish(&self, checks: Checks) -> Found {
-        let asking = self.asking(AUTHENTIC_DMARC_SECS).await;
+        let asking = self.asking(checks.client, AUTHENTIC_DMARC_SECS).await;
         let verdicts = checks.at_header.finish(&asking).await;
         Found {
             verdicts,
@@ -138,7 +143,7 @@ impl Authentic {
 
     /// Decides on MAIL, before anything of the message is seen.
     pub async fn sender(&self, rules: &Rules, facts: &Facts<'_>) -> Decision {
-        let asking = self.asking(AUTHENTIC_SENDER_SECS).await;
+        let asking = self.asking(facts.asked.client, AUTHENTIC_SENDER_SECS).await;
         sender::check(&asking, rules, facts).await
     }
 
@@ -156,14 +161,14 @@ impl Authentic {
         }
     }
 
-    /// Questions of a message or a dialogue, answered within so many seconds.
-    pub(super) async fn asking(&self, secs: u64) -> Asking<'_> {
+    /// Questions for a client's message or dialogue, answered within so many seconds.
+    pub(super) async fn asking(&self, client: IpAddr, secs: u64) -> Asking<'_> {
         let patience = Duration::from_secs(AUTHENTIC_WAIT_SECS);
-        let place = timeout(patience, self.places.acquire()).await;
+        let place = timeout(patience, self.places.take(client)).await;
         Asking {
             shared: self,
             until: Instant::now() + Duration::from_secs(secs),
-            _place: place.ok().and_then(Result::ok),
+            place: place.ok(),
             ours: AtomicBool::new(false),
         }
     }
@@ -199,8 +204,7 @@ impl Asking<'_> {
 
 impl Dns for Asking<'_> {
     async fn ask(&self, question: Question) -> Answer {
-        if self._place.is_none() {
-            self.ours.store(true, Ordering::Relaxed);
+        if self.place.is_none() {
             return Answer::trouble(TroubleKind::Busy, "too many messages are checked at once");
         }
         let answer = match &self.shared.names {
@@ -214,7 +218,7 @@ impl Dns for Asking<'_> {
             }
         };
         if let Outcome::Trouble(trouble) = &answer.outcome
-            && matches!(trouble.kind, TroubleKind::Unreachable | TroubleKind::Busy)
+            && trouble.kind == TroubleKind::Unreachable
         {
             self.ours.store(true, Ordering::Relaxed);
         }

@@ -20,6 +20,7 @@ use crate::wire::header::{delivered_to, end_of_header, return_path};
 use crate::wire::imap::flag::Flags;
 use crate::wire::mime::Scanner;
 use crate::wire::smtp::Notify;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// Answers about one report's destinations, seconds.
@@ -225,7 +226,10 @@ enum Receivers {
 }
 
 async fn receivers(server: &Server, domain: &str, gathered: &Gathered) -> Receivers {
-    let dns = server.authentic.asking(ANSWERS_SECS).await;
+    let dns = server
+        .authentic
+        .asking(IpAddr::V4(Ipv4Addr::LOCALHOST), ANSWERS_SECS)
+        .await;
     let (mut by, mut whys, mut unknown) = (Vec::new(), Vec::new(), false);
     for one in destinations(&gathered.record) {
         match wanted(&dns, domain, &gathered.organizational, &one).await {

@@ -24,14 +24,13 @@ pub fn write(out: &mut Vec<u8>, asked: &Asked<'_>, verdicts: &Verdicts) {
 /// names of ours, the hostname and the domains, in either form of an IDN. Fields side by side become one range.
 ///
 /// Received-SPF fields of other receivers stay: they are traces (RFC 7208 section 9.1), and say whose they are. Lines
-/// that begin the block with a blank would go on with the last field that we put in front of it: they are cut too.
+/// that begin the block with a blank stay too: they go on with the last field in front of it, our Received, and are all
+/// that some messages have.
 pub fn forged(header: &[u8], names: &[&str], cuts: &mut Vec<Range<u32>>) {
     let names = Names::new(names);
     let mut last: Option<Range<u32>> = None;
     for field in Fields::new(header) {
-        let goes_on = field.range.start == 0 && matches!(header.first(), Some(b' ' | b'\t'));
         let claimed = match () {
-            _ if goes_on => true,
             _ if field.is("Authentication-Results") => claims_results(field.value, &names),
             _ if field.is("Received-SPF") => claims_spf(field.value, &names),
             _ => false,

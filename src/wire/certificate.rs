@@ -28,13 +28,7 @@ const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// Reads one certificate; None when it is not one.
 pub fn read(der: &[u8]) -> Option<Facts> {
-    let certificate = Der(der).expect(SEQUENCE)?;
-    let mut tbs = Der(Der(certificate).expect(SEQUENCE)?);
-    if tbs.peek()? == 0xa0 {
-        tbs.next()?; // version
-    }
-    tbs.next()?; // serialNumber
-    tbs.next()?; // signature
+    let mut tbs = from_issuer(der)?;
     let issuer = tbs.expect(SEQUENCE)?;
     let mut validity = Der(tbs.expect(SEQUENCE)?);
     let (not_before, not_after) = (time(validity.next()?)?, time(validity.next()?)?);
@@ -55,6 +49,17 @@ pub fn read(der: &[u8]) -> Option<Facts> {
 
 /// The SubjectPublicKeyInfo of a certificate, whole; None when it is not one.
 pub fn public_key(der: &[u8]) -> Option<&[u8]> {
+    let mut tbs = from_issuer(der)?;
+    tbs.next()?; // issuer
+    tbs.next()?; // validity
+    tbs.next()?; // subject
+    let from = tbs.0;
+    tbs.expect(SEQUENCE)?;
+    from.get(..from.len() - tbs.0.len())
+}
+
+/// TBSCertificate from its issuer on.
+fn from_issuer(der: &[u8]) -> Option<Der<'_>> {
     let certificate = Der(der).expect(SEQUENCE)?;
     let mut tbs = Der(Der(certificate).expect(SEQUENCE)?);
     if tbs.peek()? == 0xa0 {
@@ -62,12 +67,7 @@ pub fn public_key(der: &[u8]) -> Option<&[u8]> {
     }
     tbs.next()?; // serialNumber
     tbs.next()?; // signature
-    tbs.next()?; // issuer
-    tbs.next()?; // validity
-    tbs.next()?; // subject
-    let from = tbs.0;
-    tbs.expect(SEQUENCE)?;
-    from.get(..from.len() - tbs.0.len())
+    Some(tbs)
 }
 
 fn dns_names(extensions: &[u8]) -> Option<Vec<String>> {

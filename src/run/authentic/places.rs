@@ -2,7 +2,7 @@
 //! slow domains only makes himself wait.
 
 use crate::limits::{ADDRESS_SHARE_DIVISOR, AUTHENTIC_CHECKS_MAX};
-use crate::run::login::address_key;
+use crate::net::listen;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,14 +15,14 @@ const SHARE: usize = AUTHENTIC_CHECKS_MAX.div_ceil(ADDRESS_SHARE_DIVISOR);
 #[derive(Default)]
 pub struct Places {
     /// Who holds one, at most AUTHENTIC_CHECKS_MAX.
-    taken: Mutex<Vec<u128>>,
+    taken: Mutex<Vec<IpAddr>>,
     freed: Notify,
 }
 
 /// A place; free again when it is dropped.
 pub struct Place<'a> {
     places: &'a Places,
-    caller: u128,
+    caller: IpAddr,
 }
 
 impl Places {
@@ -40,20 +40,20 @@ impl Places {
     }
 
     fn look(&self, caller: IpAddr) -> Option<Place<'_>> {
-        let key = address_key(caller);
+        let caller = listen::caller(caller);
         let mut taken = self.taken();
-        let own = taken.iter().filter(|holder| **holder == key).count();
-        let within = caller.to_canonical().is_loopback() || own < SHARE;
+        let own = taken.iter().filter(|holder| **holder == caller).count();
+        let within = caller.is_loopback() || own < SHARE;
         (within && taken.len() < AUTHENTIC_CHECKS_MAX).then(|| {
-            taken.push(key);
+            taken.push(caller);
             Place {
                 places: self,
-                caller: key,
+                caller,
             }
         })
     }
 
-    fn taken(&self) -> MutexGuard<'_, Vec<u128>> {
+    fn taken(&self) -> MutexGuard<'_, Vec<IpAddr>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -303,7 +303,7 @@ impl Inner {
 }
 
 /// An IPv4 address, or the /64 of an IPv6 address: whoever has one address of it has all of them.
-pub(in crate::run) fn address_key(peer: IpAddr) -> u128 {
+fn address_key(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(v4) => u128::from(u32::from(v4)),
         // No IPv6 prefix is as small as an IPv4 address: the lowest bits tell them apart.
